@@ -1,0 +1,162 @@
+"""RabbitMQ on this computer: one node or a cluster, in a temporary folder."""
+
+import os
+import random
+import secrets
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from .cache import BrokerError
+from .process import HOST, Broker, Node, free_ports, listening
+from .rabbitmq_install import Installation, install
+
+# Where RabbitMQ's default ports lie, counted from the one for AMQP 0-9-1, which is 5672.
+MANAGEMENT, PROMETHEUS, DISTRIBUTION, STREAM = 10000, 10020, 20000, -120
+
+
+def free_port(count: int) -> int:
+    """Return the first of `count` ports for AMQP in a row that are free with all that follow.
+
+    They lie below those that the system gives to outgoing connections, so that no client takes the
+    port of a node that is stopped and will be started again.
+    """
+    offsets = (0, MANAGEMENT, PROMETHEUS, DISTRIBUTION, STREAM)
+    while True:
+        first = random.randrange(10200, 12700)
+        if all(is_free(first + each + offset) for each in range(count) for offset in offsets):
+            return first
+
+
+def is_free(port: int) -> bool:
+    """Tell whether `port` of 127.0.0.1 can be taken now."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def answers(port: int) -> bool:
+    """Tell whether a broker at `port` answers the protocol header of AMQP 0-9-1."""
+    with socket.create_connection((HOST, port), timeout=5) as connection:
+        connection.sendall(b"AMQP\x00\x00\x09\x01")
+        return connection.recv(1) == b"\x01"  # A method frame: Connection.Start.
+
+
+def configuration(port: int, names: Sequence[str]) -> dict[str, str]:
+    """Return what rabbitmq.conf says for the node at `port` in a cluster of the nodes `names`."""
+    values = {
+        "listeners.tcp.1": f"{HOST}:{port}",
+        "management.tcp.ip": HOST,
+        "management.tcp.port": str(port + MANAGEMENT),
+        "prometheus.tcp.ip": HOST,
+        "prometheus.tcp.port": str(port + PROMETHEUS),
+        "stream.listeners.tcp.1": f"{HOST}:{port + STREAM}",
+        "vm_memory_high_watermark.absolute": "512MB",
+    }
+    if len(names) > 1:
+        keys = (f"cluster_formation.classic_config.nodes.{each}" for each in range(len(names)))
+        values |= zip(keys, names, strict=True)
+    return values
+
+
+def make_node(rabbit: Installation, folder: Path, port: int, epmd: int) -> Node:
+    """Return the node that lives in `folder`, not yet started; `epmd` is the port of its epmd."""
+    env = {
+        **rabbit.env,
+        "HOME": str(folder.parent),  # There is the cookie, which the nodes of a cluster share.
+        # For every Erlang process, also the short-lived ones that form a cluster.
+        "ERL_AFLAGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "ERL_EPMD_PORT": str(epmd),
+        "ERL_EPMD_ADDRESS": HOST,
+        "RABBITMQ_NODENAME": f"{folder.name}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": HOST,
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(port + DISTRIBUTION),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
+        "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "config"),
+        "RABBITMQ_SCHEMA_DIR": str(folder / "schema"),
+        "RUNNING_UNDER_SYSTEMD": "true",  # The script becomes the broker instead of watching it.
+    }
+    command = [str(rabbit.sbin / "rabbitmq-server")]
+    address = f"amqp://guest:guest@{HOST}:{port}/"
+    return Node(folder.name, address, folder, command, env, lambda: answers(port))
+
+
+def rabbitmqctl(node: Node, *arguments: str) -> str:
+    """Run RabbitMQ's command line tool against `node` and return what it prints.
+
+    Raises BrokerError with the tool's own words if it fails. Takes about a second.
+    """
+    run = subprocess.run(
+        [str(install().sbin / "rabbitmqctl"), "--quiet", *arguments],
+        env={**os.environ, **node.env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if run.returncode:
+        raise BrokerError(f"rabbitmqctl {' '.join(arguments)} failed: {run.stderr.strip()}")
+    return run.stdout
+
+
+@contextmanager
+def rabbitmq(
+    nodes: int = 1,
+    port: int | None = None,
+    plugins: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Broker]:
+    """Start RabbitMQ with `nodes` nodes and stop it at the end; its data goes with it.
+
+    `port` is the first node's port for clients, and the other nodes have those after it; without
+    it free ones are taken. Management listens 10000 and Prometheus 10020 above a node's port and
+    streams 120 below it, as in RabbitMQ's defaults, if `plugins` enables them. `settings` are
+    lines of rabbitmq.conf. Raises BrokerError if a port is in use or a node does not start.
+    """
+    first = port or free_port(nodes)
+    ports = range(first, first + nodes)
+    if taken := [each for p in ports for each in (p, p + DISTRIBUTION) if listening(each)]:
+        raise BrokerError(
+            f"Port {taken[0]} is in use, perhaps by another RabbitMQ: stop that one, or set "
+            f"AMQP_URL=amqp://guest:guest@localhost:{first}/ to use it."
+        )
+    rabbit = install()
+    with tempfile.TemporaryDirectory(prefix="rabbitmq-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        cookie = home / ".erlang.cookie"
+        cookie.write_text(secrets.token_hex())
+        cookie.chmod(0o400)
+        (mapper,) = free_ports(1)
+        command = [str(rabbit.epmd), "-port", str(mapper), "-address", HOST]
+        epmd = Node("epmd", f"{HOST}:{mapper}", home, command, {}, lambda: listening(mapper))
+        members = []
+        for number, each in enumerate(ports, 1):
+            path = home / f"rabbitmq-{number}"
+            path.mkdir()
+            names = [f"rabbitmq-{other}@localhost" for other in range(1, nodes + 1)]
+            values = {**configuration(each, names), **(settings or {})}
+            lines = [f"{key} = {value}\n" for key, value in values.items()]
+            (path / "rabbitmq.conf").write_text("".join(lines))
+            (path / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
+            members.append(make_node(rabbit, path, each, mapper))
+        broker = Broker(members[0].address, rabbit.version, members)
+        try:
+            epmd.start()
+            broker.start()
+            yield broker
+        finally:
+            broker.kill()  # The data is thrown away, so nobody needs a shutdown in good order.
+            if epmd.running:
+                epmd.kill()

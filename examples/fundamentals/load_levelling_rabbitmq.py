@@ -1,0 +1,45 @@
+"""A burst of orders is taken at once, and a steady consumer works it off.
+
+Watch the depth of the queue, which is what nobody has taken yet: it jumps and then shrinks evenly.
+"""
+
+import sys
+from uuid import uuid4
+
+import pika
+
+
+def send_burst(channel, queue, count):
+    channel.queue_declare(queue, durable=True)
+    for number in range(1, count + 1):
+        channel.basic_publish("", queue, f"order {number}".encode())
+
+
+def depth(channel, queue):
+    """Return how many messages of the queue are ready, that is, with no consumer yet."""
+    return channel.queue_declare(queue, passive=True).method.message_count
+
+
+def work_off(channel, queue, batch):
+    """Handle `batch` orders at a time; yield the depth before the first and after each."""
+    yield depth(channel, queue)
+    while depth(channel, queue):
+        for _ in range(batch):
+            # Asking for one at a time keeps the count exact. A worker in service subscribes.
+            method, _, _ = channel.basic_get(queue)
+            channel.basic_ack(method.delivery_tag)
+        yield depth(channel, queue)
+
+
+def main(url="amqp://localhost", queue=f"orders-{uuid4().hex[:8]}"):
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        send_burst(channel, queue, 60)
+        print("60 orders sent")
+        for waiting in work_off(channel, queue, 10):
+            print(f"{waiting:2} waiting {'#' * (waiting // 2)}".rstrip())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,363 @@
+"""The RabbitMQ half of the harness: real nodes that are stopped, killed and frozen."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Event, Thread
+
+import pika
+import psutil
+import pytest
+from brokers import BrokerError, rabbitmq, rabbitmq_install
+from brokers.process import HOST, free_ports
+from brokers.rabbitmq_node import free_port, rabbitmqctl
+from pika.exceptions import AMQPError
+
+ORDERS = [f"order {number}" for number in range(50)]
+PERSISTENT = pika.BasicProperties(delivery_mode=2)
+
+
+@pytest.fixture(scope="module")
+def broker():
+    """One node, which the tests of this module stop and start."""
+    with rabbitmq() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three nodes, and on `seen` every address that one of their processes listened at."""
+    seen, over = set(), Event()
+    watch = Thread(target=lambda: [seen.update(addresses()) for _ in iter(over.is_set, True)])
+    watch.start()
+    try:
+        with rabbitmq(nodes=3) as cluster:
+            over.set()
+            cluster.seen = seen
+            yield cluster
+    finally:
+        over.set()
+        watch.join()
+
+
+def addresses():
+    """Return the IP addresses that this process's descendants listen at now."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        try:
+            connections = process.net_connections("inet")
+        except psutil.Error:  # It ended in the meantime.
+            continue
+        found |= {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
+    return found
+
+
+def connect(address):
+    return pika.BlockingConnection(pika.URLParameters(address))
+
+
+def send(address, queue, kind, orders=ORDERS):
+    """Declare a durable queue and publish `orders`, each confirmed before the next."""
+    with connect(address) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.queue_declare(queue, durable=True, arguments={"x-queue-type": kind})
+        for order in orders:
+            channel.basic_publish("", queue, order.encode(), PERSISTENT)
+
+
+def receive(address, queue, count):
+    """Return the bodies of `count` messages, or of fewer if nothing comes for five seconds."""
+    bodies = []
+    with connect(address) as connection:
+        channel = connection.channel()
+        for method, _, body in channel.consume(queue, inactivity_timeout=5):
+            if method is None:
+                break
+            channel.basic_ack(method.delivery_tag)
+            bodies.append(body.decode())
+            if len(bodies) == count:
+                break
+    return bodies
+
+
+def until(fact, seconds=20):
+    """Wait until `fact()` is true and return whether it became so."""
+    end = time.monotonic() + seconds
+    while not fact():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_confirmed_messages_survive_stop_and_start(broker):
+    send(broker.address, "stopped", "quorum")
+    broker.stop()
+    with pytest.raises((AMQPError, OSError)):
+        connect(broker.address)
+    broker.start()
+    assert receive(broker.address, "stopped", len(ORDERS)) == ORDERS
+
+
+def test_a_killed_node_is_noticed_and_keeps_a_classic_queue(broker):
+    send(broker.address, "killed", "classic")
+    client = connect(broker.address)
+    beam = psutil.Process(broker.nodes[0].pid)
+    assert beam.name() == "beam.smp"
+    broker.kill()
+    assert not beam.is_running()
+    with pytest.raises(AMQPError):
+        client.process_data_events(time_limit=5)
+    broker.start()
+    assert receive(broker.address, "killed", len(ORDERS)) == ORDERS
+
+
+def test_a_paused_node_confirms_only_after_resume(broker):
+    send(broker.address, "paused", "classic", [])
+    (node,) = broker.nodes
+    publisher = Thread(target=send, args=(broker.address, "paused", "classic", ["an order"]))
+    node.pause()
+    try:
+        publisher.start()
+        publisher.join(timeout=1)
+        assert publisher.is_alive()
+        assert node.running
+    finally:
+        node.resume()
+        publisher.join(timeout=20)
+    assert receive(broker.address, "paused", 1) == ["an order"]
+
+
+def test_plugins_and_everything_else_listen_on_loopback_only(broker):
+    with rabbitmq(
+        plugins=["rabbitmq_management", "rabbitmq_prometheus", "rabbitmq_stream"]
+    ) as more:
+        port = pika.URLParameters(more.address).port
+        for offset in (10000, 10020, -120):
+            socket.create_connection((HOST, port + offset), timeout=5).close()
+        assert all(ip_address(each).is_loopback for each in addresses())
+
+
+def test_cluster_never_listens_outside_loopback(cluster):
+    assert cluster.seen
+    assert all(ip_address(each).is_loopback for each in cluster.seen)
+
+
+def test_cluster_serves_the_queue_without_its_leader_and_heals(cluster):
+    def report(node, column):
+        text = rabbitmqctl(node, "list_queues", "name", column, "--formatter", "json")
+        return next(each[column] for each in json.loads(text) if each["name"] == "orders")
+
+    send(cluster.address, "orders", "quorum")
+    leader = report(cluster.nodes[0], "leader").partition("@")[0]
+    assert len(report(cluster.nodes[0], "members")) == 3
+    lost = next(node for node in cluster.nodes if node.name == leader)
+    others = [node for node in cluster.nodes if node is not lost]
+    lost.kill()
+    send(others[0].address, "orders", "quorum", ["one more"])
+    assert receive(others[1].address, "orders", len(ORDERS) + 1) == [*ORDERS, "one more"]
+    lost.start()
+    assert until(lambda: len(report(others[0], "online")) == 3)
+    others[0].stop()
+    others[1].pause()
+    others[1].resume()
+    send(lost.address, "orders", "quorum", ["and another"])
+    others[0].start()
+    assert receive(others[0].address, "orders", 1) == ["and another"]
+
+
+@pytest.mark.parametrize("offset", [0, 20000])
+def test_a_port_in_use_is_named(offset):
+    port = free_port(1)
+    sentence = f"Port {port + offset} is in use.*AMQP_URL"
+    with (
+        socket.create_server((HOST, port + offset)),
+        pytest.raises(BrokerError, match=sentence),
+        rabbitmq(port=port),
+    ):
+        pass
+
+
+def test_a_node_that_cannot_start_says_why():
+    reason = "(?s)ended while it started.*failed_to_prepare_configuration"
+    with pytest.raises(BrokerError, match=reason), rabbitmq(settings={"no.such.setting": "1"}):
+        pass
+
+
+HOLD = """
+import psutil, time
+from brokers import rabbitmq
+with rabbitmq():
+    print(*[each.pid for each in psutil.Process().children(recursive=True)], flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_killed_leaves_no_process(number):
+    run = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    with run:
+        children = [psutil.Process(int(pid)) for pid in run.stdout.readline().split()]
+        names = {each.name() for each in children}
+        os.killpg(run.pid, number)
+    assert {"beam.smp", "epmd", "erl_child_setup", "inet_gethost"} <= names
+
+    def gone(process):
+        try:
+            return process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    assert until(lambda: all(gone(each) for each in children)), [
+        each for each in children if not gone(each)
+    ]
+
+
+# Getting RabbitMQ: apt works on a small mirror that is signed with a key made here.
+
+NEEDS_APT = pytest.mark.skipif(
+    not all(shutil.which(each) for each in ("apt-get", "dpkg-deb", "gpg")),
+    reason="needs apt, dpkg-deb and gpg",
+)
+
+
+def quietly(*command, **options):
+    subprocess.run(command, check=True, capture_output=True, **options)
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A folder that is a Debian mirror with two empty packages, in the suite forky."""
+    folder = tmp_path / "mirror"
+    suite = folder / "dists" / "forky"
+    index = suite / "main" / f"binary-{architecture()}" / "Packages"
+    index.parent.mkdir(parents=True)
+    entries = []
+    for name, needs in (("rabbitmq-server", "erlang-base"), ("erlang-base", "")):
+        fields = f"Package: {name}\nVersion: 4.3.6\nArchitecture: all\n"
+        fields += "Maintainer: Nobody <nobody@localhost>\nDescription: empty\n"
+        fields += f"Depends: {needs}\n" if needs else ""
+        (tmp_path / name / "DEBIAN").mkdir(parents=True)
+        (tmp_path / name / "DEBIAN" / "control").write_text(fields)
+        package = folder / f"{name}_4.3.6_all.deb"
+        quietly("dpkg-deb", "--build", str(tmp_path / name), str(package))
+        content = package.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        entries.append(
+            f"{fields}Filename: {package.name}\nSize: {len(content)}\nSHA256: {digest}\n"
+        )
+    index.write_text("\n".join(entries))
+    digest = hashlib.sha256(index.read_bytes()).hexdigest()
+    path = index.relative_to(suite)
+    release = tmp_path / "Release"
+    release.write_text(
+        "Origin: Debian\nSuite: testing\nCodename: forky\nDate: Mon, 01 Jun 2026 00:00:00 UTC\n"
+        f"Architectures: all {architecture()}\nComponents: main\n"
+        f"SHA256:\n {digest} {index.stat().st_size} {path}\n"
+    )
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    gpg = ["gpg", "--batch", "--homedir", str(keys)]
+    quietly(*gpg, "--passphrase", "", "--quick-gen-key", "nobody@localhost", "rsa2048", "sign")
+    quietly(*gpg, "--clearsign", "--output", str(suite / "InRelease"), str(release))
+    quietly(*gpg, "--export", "--output", str(tmp_path / "key.gpg"))
+    subprocess.run(["gpgconf", "--homedir", str(keys), "--kill", "all"], check=True)
+    monkeypatch.setattr(rabbitmq_install, "find_keyrings", lambda _: [tmp_path / "key.gpg"])
+    monkeypatch.setenv("DEBIAN_MIRROR", f"file:{folder}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return folder
+
+
+def architecture():
+    return subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()
+
+
+def refused():
+    """Try to get RabbitMQ and return the sentence; nothing that counts may be left."""
+    with pytest.raises(BrokerError) as error:
+        rabbitmq_install.from_debian()
+    cache = Path(os.environ["XDG_CACHE_HOME"]) / "proof-of-delivery"
+    folders = [each for each in cache.glob("rabbitmq-*") if each.is_dir()]
+    assert all(each.suffix == ".partial" for each in folders)
+    return str(error.value)
+
+
+@NEEDS_APT
+def test_a_mirror_that_nobody_answers_at_is_named(mirror, monkeypatch):
+    (port,) = free_ports(1)
+    monkeypatch.setenv("DEBIAN_MIRROR", f"http://{HOST}:{port}/debian")
+    sentence = refused()
+    assert f"apt could not get RabbitMQ from http://{HOST}:{port}/debian" in sentence
+    assert "connect to the network" in sentence
+
+
+@NEEDS_APT
+def test_a_mirror_without_the_suites_is_named(mirror, capsys):
+    shutil.rmtree(mirror / "dists")
+    assert "does not have a Release file" in refused()
+    assert "trixie" in capsys.readouterr().err
+
+
+@NEEDS_APT
+def test_a_mirror_that_debian_did_not_sign_is_refused(mirror, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setenv("DEBIAN_MIRROR", f"file:{mirror}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(mirror.parent / "cache"))
+    assert "is not signed" in refused()
+
+
+@NEEDS_APT
+def test_a_changed_package_is_named(mirror):
+    package = mirror / "erlang-base_4.3.6_all.deb"
+    content = bytearray(package.read_bytes())
+    content[-1] ^= 1
+    package.write_bytes(content)
+    assert "the package erlang-base (" in refused()
+
+
+@NEEDS_APT
+def test_packages_other_than_the_locked_are_named(mirror, capsys):
+    (mirror / "rabbitmq-server_4.3.6_all.deb").unlink()
+    assert "the package rabbitmq-server (" in refused()
+    assert "moved on from rabbitmq.lock" in capsys.readouterr().err
+
+
+def test_a_computer_without_apt_is_told_what_works_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    sentence = refused()
+    assert "brew install rabbitmq" in sentence
+    assert "docker compose up" in sentence
+
+
+def test_later_runs_need_no_network(broker, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert rabbitmq_install.from_debian().version == broker.version
+
+
+def test_an_older_rabbitmq_of_the_machine_is_left_alone(tmp_path):
+    for version in ("3.10.8", "4.1.9", "4.2.0"):
+        (tmp_path / version / "plugins" / f"rabbit-{version}").mkdir(parents=True)
+    epmd = tmp_path / "bin" / "epmd"
+    epmd.parent.mkdir()
+    epmd.touch(mode=0o755)
+    (tmp_path / "lib").mkdir()
+    # Homebrew and Debian both have Erlang's programs two folders above.
+    found = rabbitmq_install.already_here((f"{tmp_path}/*",))
+    assert (found.version, found.sbin) == ("4.2.0", tmp_path / "4.2.0" / "sbin")
