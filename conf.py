@@ -1,4 +1,4 @@
-"""Sphinx settings, read with `sphinx-build -c . book …`; only what differs from the default."""
+"""Sphinx settings, read with `-c .`; only what differs from the default."""
 
 import os
 import sys
@@ -26,9 +26,15 @@ extensions = [
 ]
 exclude_patterns = ["_extensions", "_static", "_templates"]
 templates_path = ["book/_templates"]
-nitpicky = True  # A reference that leads nowhere is a warning, and -W makes it an error.
+nitpicky = True  # A reference that leads nowhere is a warning; -W makes it an error.
 
-myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline", "attrs_block", "fieldlist"]
+myst_enable_extensions = [
+    "colon_fence",
+    "deflist",
+    "attrs_inline",
+    "attrs_block",
+    "fieldlist",
+]
 myst_heading_anchors = 3  # Links such as [text](page.md#heading) reach the third level.
 
 # The web page.
@@ -43,9 +49,9 @@ html_show_sourcelink = False
 html_use_index = False  # Nothing in the book makes an entry for a general index.
 html_context = {"default_mode": "auto"}  # Light or dark as the reader's system says.
 html_theme_options = {
-    "use_download_button": False,  # It offers the Markdown source, which is not published.
+    "use_download_button": False,  # It offers the source, which is not published.
     "use_fullscreen_button": False,
-    "navbar_persistent": [],  # The side bar and the page's head have a search button each.
+    "navbar_persistent": [],  # The side bar has the search button.
     "show_toc_level": 2,
 }
 copybutton_prompt_text = "$ "

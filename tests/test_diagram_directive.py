@@ -46,7 +46,9 @@ def test_named_figure_can_be_linked_to(chapter, figures):
 
 
 def test_ids_of_two_figures_never_collide(figures):
-    first, second = ({tag["id"] for tag in figure.svg.select("[id]")} for figure in figures)
+    first, second = (
+        {tag["id"] for tag in figure.svg.select("[id]")} for figure in figures
+    )
     assert first
     assert second
     assert not first & second
@@ -65,7 +67,10 @@ def test_search_highlighting_leaves_the_figure_alone(figures):
 
 
 def test_edited_figure_rebuilds_the_page(tmp_path):
-    write(tmp_path, {"book/index.md": f"# P\n\n{FIGURE}", "book/a.svg": SVG.format("<g/>")})
+    write(
+        tmp_path,
+        {"book/index.md": f"# P\n\n{FIGURE}", "book/a.svg": SVG.format("<g/>")},
+    )
     build(tmp_path)
     write(tmp_path, {"book/a.svg": SVG.format("<circle/>")})
     assert page(build(tmp_path).output, "index.html").select("figure circle")
@@ -75,23 +80,46 @@ def test_edited_figure_rebuilds_the_page(tmp_path):
     ("directive", "drawing", "sentence"),
     [
         (":::{diagram} a.svg\n:::", "", "The diagram a.svg needs a line ':alt: …'"),
-        (":::{diagram} a.svg\n:alt:\n:::", "", "The diagram a.svg needs a line ':alt: …'"),
+        (
+            ":::{diagram} a.svg\n:alt:\n:::",
+            "",
+            "The diagram a.svg needs a line ':alt: …'",
+        ),
         (":::{diagram} b.svg\n:alt: B.\n:::", "", "The diagram b.svg is missing."),
         (FIGURE, "<g>", "The diagram a.svg is not well-formed XML: "),
-        (FIGURE, "<style>g{}</style>", "The diagram a.svg has a <style>, which would reach"),
-        (FIGURE, '<g fill="black"/>', "has the colour 'black'. Use one of currentColor, none"),
-        (FIGURE, '<text fill="var(--paper)"/>', "has letters in the colour of the paper"),
+        (
+            FIGURE,
+            "<style>g{}</style>",
+            "The diagram a.svg has a <style>, which would reach",
+        ),
+        (
+            FIGURE,
+            '<g fill="black"/>',
+            "has the colour 'black'. Use one of currentColor, none",
+        ),
+        (
+            FIGURE,
+            '<text fill="var(--paper)"/>',
+            "has letters in the colour of the paper",
+        ),
     ],
 )
-def test_mistake_fails_the_build_with_a_sentence(tmp_path, directive, drawing, sentence):
-    write(tmp_path, {"book/index.md": f"# P\n\n{directive}\n", "book/a.svg": SVG.format(drawing)})
+def test_mistake_fails_the_build_with_a_sentence(
+    tmp_path, directive, drawing, sentence
+):
+    write(
+        tmp_path,
+        {"book/index.md": f"# P\n\n{directive}\n", "book/a.svg": SVG.format(drawing)},
+    )
     assert sentence in build(tmp_path, "dummy").warnings
 
 
 def test_figure_without_a_view_box_fails_the_build(tmp_path):
     drawing = '<svg xmlns="http://www.w3.org/2000/svg"/>'
     write(tmp_path, {"book/index.md": f"# P\n\n{FIGURE}", "book/a.svg": drawing})
-    assert "The diagram a.svg needs an <svg> element" in build(tmp_path, "dummy").warnings
+    assert (
+        "The diagram a.svg needs an <svg> element" in build(tmp_path, "dummy").warnings
+    )
 
 
 def contrast(one, other):
@@ -99,7 +127,10 @@ def contrast(one, other):
 
     def luminance(colour):
         channels = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        linear = [
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+            for c in channels
+        ]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
@@ -117,8 +148,8 @@ def test_colours_can_be_read_in_light_and_dark():
             assert contrast(pair[mode], paper) >= 4.5, (name, paper)
 
 
-@pytest.mark.parametrize("paper", ["#ffffff", "#f4ecd8", "#121212", "#000000"])
-def test_colours_of_the_epub_can_be_told_on_every_reader(paper):
+@pytest.mark.parametrize("paper", ["#ffffff", "#000000"])
+def test_colours_of_the_epub_can_be_read_by_day_and_by_night(paper):
     for name, colour in EPUB_COLOURS.items():
         if name != "paper":
-            assert contrast(colour, paper) >= 3, name
+            assert contrast(colour, paper) >= 4.5, name

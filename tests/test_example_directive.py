@@ -11,7 +11,7 @@ def sample(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def examples(sample):
-    """The three examples of the sample's chapter: twins, two functions of one, a lone region."""
+    """The sample chapter's examples: twins, two functions of one, a lone region."""
     return page(sample.output, "fundamentals/index.html").select(".example")
 
 
@@ -21,7 +21,7 @@ def test_sample_has_no_warning(sample):
 
 def test_twins_are_tabs_that_share_the_readers_choice(examples):
     labels = examples[0].select(":scope > label")
-    assert [label.text for label in labels] == ["Kafka", "RabbitMQ"]
+    assert [label.text.strip() for label in labels] == ["Kafka", "RabbitMQ"]
     assert [label["data-sync-id"] for label in labels] == ["kafka", "rabbitmq"]
     assert {label["data-sync-group"] for label in labels} == {"broker"}
 
@@ -41,7 +41,10 @@ def test_tab_shows_path_program_command_and_output(examples):
 def test_program_can_be_downloaded_without_a_network(sample, examples):
     link = examples[0].select_one(".example-path a")
     downloaded = sample.output / "fundamentals" / link["href"]
-    assert downloaded.read_text() == (PROGRAMS / "competing_consumers_kafka.py").read_text()
+    assert (
+        downloaded.read_text()
+        == (PROGRAMS / "competing_consumers_kafka.py").read_text()
+    )
 
 
 def test_named_functions_are_shown_alone_and_in_the_given_order(examples):
@@ -50,7 +53,11 @@ def test_named_functions_are_shown_alone_and_in_the_given_order(examples):
     assert "return orders[::2], orders[1::2]\n\n\ndef send(bootstrap, topic):" in code
     assert "__main__" not in code
     assert command.startswith("$ python examples")
-    assert examples[1].select_one(".example-path").text.endswith("_kafka.py: receive, send")
+    assert (
+        examples[1]
+        .select_one(".example-path")
+        .text.endswith("_kafka.py: receive, send")
+    )
 
 
 def test_only_one_broker_is_a_titled_block_without_tabs(examples):
@@ -75,16 +82,25 @@ def test_source_link_leads_to_the_repository_if_there_is_one(tmp_path):
     assert link["href"] == "https://code.example/book/examples/fundamentals/a_kafka.py"
 
 
-def test_edited_program_output_or_new_twin_rebuilds_the_page(tmp_path):
-    one_page(tmp_path, ":::{example} fundamentals/a\n:::\n", a_kafka="print('old')\n")
+@pytest.mark.parametrize(("name", "block"), [("a_kafka.py", 0), ("a_kafka.out", 2)])
+def test_edited_program_or_output_rebuilds_the_page(tmp_path, name, block):
+    one_page(
+        tmp_path, ":::{example} fundamentals/a\n:only: kafka\n:::", a_kafka="print()\n"
+    )
     build(tmp_path)
-    write(tmp_path / "examples/fundamentals", {"a_kafka.py": "print('new')\n"})
-    assert "new" in page(build(tmp_path).output, "index.html").select_one("pre").text
-    write(tmp_path / "examples/fundamentals", {"a_kafka.out": "changed\n"})
-    assert "changed" in page(build(tmp_path).output, "index.html").select("pre")[2].text
-    twin = {"a_rabbitmq.py": "print()\n", "a_rabbitmq.out": "twin\n"}
-    write(tmp_path / "examples/fundamentals", twin)
-    assert len(page(build(tmp_path).output, "index.html").select("label[data-sync-id]")) == 2
+    write(tmp_path / "examples/fundamentals", {name: "edited = 1\n"})
+    blocks = page(build(tmp_path).output, "index.html").select("pre")
+    assert blocks[block].text.strip() == "edited = 1"
+
+
+def test_new_twin_rebuilds_the_page(tmp_path):
+    one_page(tmp_path, ":::{example} fundamentals/a\n:::", a_kafka="print()\n")
+    build(tmp_path)
+    one_page(tmp_path, ":::{example} fundamentals/a\n:::", a_rabbitmq="print()\n")
+    assert (
+        len(page(build(tmp_path).output, "index.html").select("label[data-sync-id]"))
+        == 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,16 +108,22 @@ def test_edited_program_output_or_new_twin_rebuilds_the_page(tmp_path):
     [
         (
             ":::{example} fundamentals/b\n:::",
-            "There is no program for 'fundamentals/b': no examples/fundamentals/b_kafka.py "
+            "There is no program for 'fundamentals/b': "
+            "no examples/fundamentals/b_kafka.py "
             "nor examples/fundamentals/b_rabbitmq.py. Write it or correct the name.",
         ),
         (
             ":::{example} fundamentals/a\n:only: rabbitmq\n:::",
-            "There is no program for 'fundamentals/a': no examples/fundamentals/a_rabbitmq.py.",
+            "There is no program for 'fundamentals/a': "
+            "no examples/fundamentals/a_rabbitmq.py.",
         ),
         (
             ":::{example} fundamentals/a\n:only: redis\n:::",
             "':only:' is 'kafka' or 'rabbitmq', not 'redis'.",
+        ),
+        (
+            ":::{example} fundamentals/a\n:function: main\n:region: part\n:::",
+            "Give ':function:' or ':region:', not both.",
         ),
         (
             ":::{example} fundamentals/a\n:output: maybe\n:::",
@@ -113,15 +135,15 @@ def test_edited_program_output_or_new_twin_rebuilds_the_page(tmp_path):
         ),
         (
             ":::{example} fundamentals/a\n:region: missing\n:::",
-            "examples/fundamentals/a_kafka.py has no region '# [missing]' … '# [/missing]'.",
+            "a_kafka.py has no region '# [missing]' … '# [/missing]'.",
         ),
         (
             ":::{example} fundamentals/a\n:region: reversed\n:::",
-            "examples/fundamentals/a_kafka.py has no region '# [reversed]' … '# [/reversed]'.",
+            "a_kafka.py has no region '# [reversed]' … '# [/reversed]'.",
         ),
         (
             ":::{example} fundamentals/silent\n:::",
-            "examples/fundamentals/silent_kafka.out is missing: run `python -m nox -s outputs`",
+            "examples/fundamentals/silent_kafka.out is missing: run `python -m nox",
         ),
     ],
 )

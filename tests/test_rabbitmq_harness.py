@@ -34,9 +34,14 @@ def broker():
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Three nodes, and on `seen` every address that one of their processes listened at."""
+    """Three nodes, and as `seen` the addresses that they listened at while starting."""
     seen, over = set(), Event()
-    watch = Thread(target=lambda: [seen.update(addresses()) for _ in iter(over.is_set, True)])
+
+    def look():
+        while not over.is_set():
+            seen.update(addresses())
+
+    watch = Thread(target=look)
     watch.start()
     try:
         with rabbitmq(nodes=3) as cluster:
@@ -56,7 +61,7 @@ def addresses():
             connections = process.net_connections("inet")
         except psutil.Error:  # It ended in the meantime.
             continue
-        found |= {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
+        found |= {each.laddr.ip for each in connections if each.status == "LISTEN"}
     return found
 
 
@@ -75,7 +80,7 @@ def send(address, queue, kind, orders=ORDERS):
 
 
 def receive(address, queue, count):
-    """Return the bodies of `count` messages, or of fewer if nothing comes for five seconds."""
+    """Return `count` messages, or fewer if nothing comes for five seconds."""
     bodies = []
     with connect(address) as connection:
         channel = connection.channel()
@@ -89,7 +94,7 @@ def receive(address, queue, count):
     return bodies
 
 
-def until(fact, seconds=20):
+def until(fact, seconds=60):
     """Wait until `fact()` is true and return whether it became so."""
     end = time.monotonic() + seconds
     while not fact():
@@ -124,7 +129,8 @@ def test_a_killed_node_is_noticed_and_keeps_a_classic_queue(broker):
 def test_a_paused_node_confirms_only_after_resume(broker):
     send(broker.address, "paused", "classic", [])
     (node,) = broker.nodes
-    publisher = Thread(target=send, args=(broker.address, "paused", "classic", ["an order"]))
+    order = (broker.address, "paused", "classic", ["an order"])
+    publisher = Thread(target=send, args=order)
     node.pause()
     try:
         publisher.start()
@@ -154,8 +160,9 @@ def test_cluster_never_listens_outside_loopback(cluster):
 
 def test_cluster_serves_the_queue_without_its_leader_and_heals(cluster):
     def report(node, column):
-        text = rabbitmqctl(node, "list_queues", "name", column, "--formatter", "json")
-        return next(each[column] for each in json.loads(text) if each["name"] == "orders")
+        text = rabbitmqctl(node, "list_queues", column, "--formatter", "json")
+        (queue,) = json.loads(text)
+        return queue[column]
 
     send(cluster.address, "orders", "quorum")
     leader = report(cluster.nodes[0], "leader").partition("@")[0]
@@ -164,7 +171,8 @@ def test_cluster_serves_the_queue_without_its_leader_and_heals(cluster):
     others = [node for node in cluster.nodes if node is not lost]
     lost.kill()
     send(others[0].address, "orders", "quorum", ["one more"])
-    assert receive(others[1].address, "orders", len(ORDERS) + 1) == [*ORDERS, "one more"]
+    orders = [*ORDERS, "one more"]
+    assert receive(others[1].address, "orders", len(orders)) == orders
     lost.start()
     assert until(lambda: len(report(others[0], "online")) == 3)
     others[0].stop()
@@ -189,7 +197,8 @@ def test_a_port_in_use_is_named(offset):
 
 def test_a_node_that_cannot_start_says_why():
     reason = "(?s)ended while it started.*failed_to_prepare_configuration"
-    with pytest.raises(BrokerError, match=reason), rabbitmq(settings={"no.such.setting": "1"}):
+    wrong = {"no.such.setting": "1"}
+    with pytest.raises(BrokerError, match=reason), rabbitmq(settings=wrong):
         pass
 
 
@@ -259,26 +268,28 @@ def mirror(tmp_path, monkeypatch):
         quietly("dpkg-deb", "--build", str(tmp_path / name), str(package))
         content = package.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        entries.append(
-            f"{fields}Filename: {package.name}\nSize: {len(content)}\nSHA256: {digest}\n"
-        )
+        fields += f"Filename: {package.name}\nSize: {len(content)}\nSHA256: {digest}\n"
+        entries.append(fields)
     index.write_text("\n".join(entries))
     digest = hashlib.sha256(index.read_bytes()).hexdigest()
     path = index.relative_to(suite)
     release = tmp_path / "Release"
     release.write_text(
-        "Origin: Debian\nSuite: testing\nCodename: forky\nDate: Mon, 01 Jun 2026 00:00:00 UTC\n"
+        "Suite: testing\nCodename: forky\nDate: Mon, 01 Jun 2026 00:00:00 UTC\n"
         f"Architectures: all {architecture()}\nComponents: main\n"
         f"SHA256:\n {digest} {index.stat().st_size} {path}\n"
     )
     keys = tmp_path / "keys"
     keys.mkdir(mode=0o700)
     gpg = ["gpg", "--batch", "--homedir", str(keys)]
-    quietly(*gpg, "--passphrase", "", "--quick-gen-key", "nobody@localhost", "rsa2048", "sign")
+    new_key = ["--quick-gen-key", "nobody@localhost", "rsa2048", "sign"]
+    quietly(*gpg, "--passphrase", "", *new_key)
     quietly(*gpg, "--clearsign", "--output", str(suite / "InRelease"), str(release))
     quietly(*gpg, "--export", "--output", str(tmp_path / "key.gpg"))
     subprocess.run(["gpgconf", "--homedir", str(keys), "--kill", "all"], check=True)
-    monkeypatch.setattr(rabbitmq_install, "find_keyrings", lambda _: [tmp_path / "key.gpg"])
+    monkeypatch.setattr(
+        rabbitmq_install, "find_keyrings", lambda _: [tmp_path / "key.gpg"]
+    )
     monkeypatch.setenv("DEBIAN_MIRROR", f"file:{folder}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return folder
@@ -300,6 +311,9 @@ def refused():
 
 @NEEDS_APT
 def test_a_mirror_that_nobody_answers_at_is_named(mirror, monkeypatch):
+    settings = mirror.parent / "apt.conf"
+    settings.write_text('Acquire::Retries "0";\n')  # Otherwise it takes seven seconds.
+    monkeypatch.setenv("APT_CONFIG", str(settings))
     (port,) = free_ports(1)
     monkeypatch.setenv("DEBIAN_MIRROR", f"http://{HOST}:{port}/debian")
     sentence = refused()
@@ -335,7 +349,7 @@ def test_a_changed_package_is_named(mirror):
 def test_packages_other_than_the_locked_are_named(mirror, capsys):
     (mirror / "rabbitmq-server_4.3.6_all.deb").unlink()
     assert "the package rabbitmq-server (" in refused()
-    assert "moved on from rabbitmq.lock" in capsys.readouterr().err
+    assert "rabbitmq.lock is behind Debian" in capsys.readouterr().err
 
 
 def test_a_computer_without_apt_is_told_what_works_there(monkeypatch, tmp_path):
@@ -352,12 +366,11 @@ def test_later_runs_need_no_network(broker, monkeypatch):
 
 
 def test_an_older_rabbitmq_of_the_machine_is_left_alone(tmp_path):
-    for version in ("3.10.8", "4.1.9", "4.2.0"):
-        (tmp_path / version / "plugins" / f"rabbit-{version}").mkdir(parents=True)
-    epmd = tmp_path / "bin" / "epmd"
-    epmd.parent.mkdir()
-    epmd.touch(mode=0o755)
-    (tmp_path / "lib").mkdir()
-    # Homebrew and Debian both have Erlang's programs two folders above.
-    found = rabbitmq_install.already_here((f"{tmp_path}/*",))
-    assert (found.version, found.sbin) == ("4.2.0", tmp_path / "4.2.0" / "sbin")
+    opt = tmp_path / "opt"
+    for version in ("3.13.7", "4.1.9", "4.2.0", "4.10.1"):
+        (opt / version / "plugins" / f"rabbit-{version}").mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "epmd").touch(mode=0o755)
+    found = rabbitmq_install.already_here((f"{opt}/*",))
+    assert (found.version, found.sbin) == ("4.10.1", opt / "4.10.1" / "sbin")
+    assert rabbitmq_install.already_here((f"{opt}/[34].1[!0]*",)) is None

@@ -7,7 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 from sphinx_build import build, copy_of_the_sample, page
 
-PAGES = ["index.html", "fundamentals/index.html", "fundamentals/questions.html", "search.html"]
+PAGES = [
+    "index.html",
+    "fundamentals/index.html",
+    "fundamentals/questions.html",
+    "search.html",
+]
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +22,9 @@ def sample(tmp_path_factory):
 
 def loaded(html):
     """Return the addresses that a browser loads for a page by itself."""
-    tags = html.select("script[src], img[src], link[rel~=stylesheet], link[rel=icon], iframe[src]")
+    tags = html.select(
+        "script[src], img[src], link[rel~=stylesheet], link[rel=icon], iframe[src]"
+    )
     return [tag.get("src") or tag.get("href") for tag in tags]
 
 
@@ -33,9 +40,13 @@ def test_page_loads_nothing_from_elsewhere(sample, name):
 @pytest.mark.parametrize("name", PAGES)
 def test_page_weighs_at_most_300_kb(sample, name):
     folder = (sample.output / name).parent
-    files = {(folder / urlsplit(a).path).resolve() for a in loaded(page(sample.output, name))}
+    files = {
+        (folder / urlsplit(a).path).resolve() for a in loaded(page(sample.output, name))
+    }
     files |= {sample.output / name}
-    files |= set(sample.output.glob("_static/vendor/fontawesome/webfonts/fa-solid-900.woff2"))
+    files |= set(
+        sample.output.glob("_static/vendor/fontawesome/webfonts/fa-solid-900.woff2")
+    )
     assert len(files) > 5
     assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 300_000
 
@@ -52,10 +63,19 @@ def test_sources_and_source_maps_are_not_published(sample):
 
 def test_page_has_landmarks_and_names_for_its_controls(sample):
     html = page(sample.output, "index.html")
-    assert html.select_one("nav[aria-label=Book] a.logo").text.strip() == "Proof of Delivery"
+    assert (
+        html.select_one("nav[aria-label=Book] a.logo").text.strip()
+        == "Proof of Delivery"
+    )
     button = html.select_one("button.search-button-field")
     assert "Search" in button.text
     assert not button.has_attr("aria-label")
+
+
+def test_side_bar_names_the_switch_that_shows_a_chapters_pages(sample):
+    side_bar = page(sample.output, "index.html").select_one("nav.bd-links")
+    assert side_bar.select_one("li details a")["href"] == "fundamentals/questions.html"
+    assert side_bar.summary["aria-label"] == "Pages of this chapter"
 
 
 def test_mode_follows_the_system_before_the_page_is_painted(sample):
@@ -67,7 +87,9 @@ def test_mode_follows_the_system_before_the_page_is_painted(sample):
 def test_paper_shows_closed_answers(sample):
     css = (sample.output / "_static/book.css").read_text()
     printed = css[css.index("@media print") :]
-    assert re.search(r"details::details-content \{[^}]*content-visibility: visible", printed)
+    assert re.search(
+        r"details::details-content \{[^}]*content-visibility: visible", printed
+    )
 
 
 def test_address_of_the_book_is_used_only_if_it_is_known(sample, tmp_path, monkeypatch):
@@ -75,6 +97,9 @@ def test_address_of_the_book_is_used_only_if_it_is_known(sample, tmp_path, monke
     monkeypatch.setenv("BOOK_URL", "https://book.example/")
     built = build(copy_of_the_sample(tmp_path))
     assert built.warnings == ""
-    assert "https://book.example/glossary.html" in (built.output / "sitemap.xml").read_text()
+    assert (
+        "https://book.example/glossary.html"
+        in (built.output / "sitemap.xml").read_text()
+    )
     preview = page(built.output, "glossary.html").select_one("meta[property='og:url']")
     assert preview["content"] == "https://book.example/glossary.html"

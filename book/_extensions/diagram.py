@@ -12,12 +12,12 @@ SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
 
 # Many reading systems know no CSS variables, so the ePub has the colours themselves.
-# They read on white, sepia and black; `paper` lets the reader's own background through.
+# They have 4.5:1 on white and on black; `paper` lets the reader's own paper through.
 EPUB_COLOURS = {
-    "kafka": "#c2571a",
-    "rabbitmq": "#8a63d2",
-    "accent": "#2f7fb8",
-    "muted": "#808080",
+    "kafka": "#c94e10",
+    "rabbitmq": "#8a58e2",
+    "accent": "#1a7bb8",
+    "muted": "#757575",
     "paper": "none",
 }
 
@@ -34,7 +34,7 @@ def local(name):
 
 
 def prepared(source, prefix, alt):
-    """Return the SVG text for a page, with unique ids and a text alternative, and its width.
+    """Return an SVG with unique ids and a text alternative, and its natural width.
 
     Raises ValueError with a sentence when the file is not an SVG that a page can hold.
     """
@@ -48,15 +48,21 @@ def prepared(source, prefix, alt):
         raise ValueError("needs an <svg> element with the SVG namespace and a viewBox.")
     for element in root.iter():
         if local(element.tag) in ("style", "script", "foreignObject"):
-            raise ValueError(f"has a <{local(element.tag)}>, which would reach beyond the figure.")
+            raise ValueError(
+                f"has a <{local(element.tag)}>, which would reach beyond the figure."
+            )
         for name in ("fill", "stroke", "stop-color"):
             value = element.get(name, "none")
             if value not in COLOURS and not value.startswith("url("):
-                raise ValueError(
-                    f"has the colour '{value}'. Use one of {', '.join(sorted(COLOURS))}."
-                )
-        if local(element.tag) in ("text", "tspan") and element.get("fill") == "var(--paper)":
-            raise ValueError("has letters in the colour of the paper, which the ePub cannot show.")
+                allowed = ", ".join(sorted(COLOURS))
+                raise ValueError(f"has the colour '{value}'. Use one of {allowed}.")
+        if (
+            local(element.tag) in ("text", "tspan")
+            and element.get("fill") == "var(--paper)"
+        ):
+            raise ValueError(
+                "has letters in the colour of the paper, which the ePub cannot show."
+            )
     for element in root.iter():
         prefix_ids(element, prefix)
         if local(element.tag) in ("text", "tspan"):
@@ -78,12 +84,14 @@ def prefix_ids(element, prefix):
         elif local(name) in ("aria-labelledby", "aria-describedby"):
             value = " ".join(prefix + one for one in value.split())
         else:
-            value = re.sub(r"url\(\s*['\"]?#([^)'\"]+)['\"]?\s*\)", rf"url(#{prefix}\1)", value)
+            value = re.sub(
+                r"url\(\s*['\"]?#([^)'\"]+)['\"]?\s*\)", rf"url(#{prefix}\1)", value
+            )
         element.set(name, value)
 
 
 def keep_from_highlighting(element):
-    """Sphinx paints over the words that a reader searched for, and fails on a <title>."""
+    """Sphinx would paint over words that a reader searched for, and fail on <title>."""
     element.set("class", f"{element.get('class', '')} nohighlight".strip())
 
 
@@ -108,7 +116,7 @@ class Diagram(SphinxDirective):
     required_arguments = 1
     final_argument_whitespace = True
     has_content = True
-    option_spec = {"alt": directives.unchanged, "name": directives.unchanged}
+    option_spec = dict.fromkeys(("alt", "name"), directives.unchanged)
 
     def run(self):
         relative, full = self.env.relfn2path(self.arguments[0])
@@ -116,10 +124,13 @@ class Diagram(SphinxDirective):
         alt = " ".join(self.options.get("alt", "").split())
         if not alt:
             raise self.error(
-                f"The diagram {relative} needs a line ':alt: …' that says in words what it shows."
+                f"The diagram {relative} needs a line ':alt: …' "
+                "that says in words what it shows."
             )
         if not Path(full).is_file():
-            raise self.error(f"The diagram {relative} is missing. Draw it or correct the path.")
+            raise self.error(
+                f"The diagram {relative} is missing. Draw it or correct the path."
+            )
         number = self.env.new_serialno("diagram")
         prefix = nodes.make_id(f"figure-{self.env.docname}-{number}") + "-"
         try:
@@ -137,7 +148,7 @@ def visit_diagram(self, node):
     svg = node["svg"]
     if self.builder.name == "epub":
         svg = re.sub(r"var\(--(\w+)\)", lambda found: EPUB_COLOURS[found.group(1)], svg)
-    # It shrinks with the page until its 14 px letters measure about 10, then it scrolls.
+    # It shrinks with the page until letters of 14 px measure 10, then it scrolls.
     size = f"max-width: {node['width']:g}px; min-width: {0.7 * node['width']:g}px"
     if self.builder.name == "epub":  # Pages do not scroll sideways.
         size = f"max-width: {node['width']:g}px"

@@ -1,4 +1,4 @@
-"""Makes the ePub complete for validators and reading systems, and the same on every run."""
+"""Makes the ePub complete for reading systems, and the same on every run."""
 
 import os
 import re
@@ -26,9 +26,28 @@ ACCESSIBILITY = [
     ("schema:accessibilityHazard", "none"),
     (
         "schema:accessibilitySummary",
-        "Every figure has a text alternative; the text follows the reader's fonts and colours.",
+        "Every figure has a text alternative. "
+        "The text follows the reader's fonts and colours.",
     ),
 ]
+
+
+def in_reading_order(entries, page=None):
+    """Put the headings of `page` before the pages below it."""
+    if not entries:
+        return []
+    blocks = []
+    for entry in entries:
+        if not blocks or entry["level"] <= entries[0]["level"]:
+            blocks.append([entry])
+        else:
+            blocks[-1].append(entry)
+    blocks.sort(key=lambda block: urldefrag(block[0]["refuri"]).url != page)
+    return [
+        entry
+        for head, *below in blocks
+        for entry in [head, *in_reading_order(below, urldefrag(head["refuri"]).url)]
+    ]
 
 
 class BookEpub(Epub3Builder):
@@ -37,15 +56,23 @@ class BookEpub(Epub3Builder):
     def init(self):
         super().init()
         language = self.config.epub_language
-        self.html_tag = self.html_tag[:-1] + f' lang="{language}" xml:lang="{language}">'
+        self.html_tag = (
+            self.html_tag[:-1] + f' lang="{language}" xml:lang="{language}">'
+        )
 
     def add_css_file(self, filename, **attributes):
-        """Load the ePub's own style sheet alone; the others are for widgets that it has not."""
+        """Load the ePub's own style sheet alone; the others are for HTML's widgets."""
         if filename in [own for own, _ in self.config.epub_css_files]:
             super().add_css_file(filename, **attributes)
 
     def _get_style_filenames(self):
-        return ()  # The theme's style sheet, which sets colours that fail on a dark page.
+        return ()  # The theme's sets colours that cannot be read on a dark page.
+
+    def build_navlist(self, entries):
+        return super().build_navlist(in_reading_order(entries))
+
+    def build_navpoints(self, entries):
+        return super().build_navpoints(in_reading_order(entries))
 
     def build_content(self):
         super().build_content()
@@ -54,7 +81,7 @@ class BookEpub(Epub3Builder):
         self.complete_package(unused)
 
     def used_files(self):
-        """Return the pages, and every asset that a page or a style sheet in use refers to."""
+        """Return the pages and every asset that they need, directly or not."""
         used = {name for name in self.files if name.endswith(self.out_suffix)}
         used.add(self.config.epub_cover[0])
         unread = list(used)
@@ -63,7 +90,9 @@ class BookEpub(Epub3Builder):
             if not name.endswith((self.out_suffix, ".css", ".svg")):
                 continue
             text = (self.outdir / name).read_text(encoding="utf-8")
-            for link in re.findall(r"""(?:href|src)="([^"]+)"|url\(['"]?([^'")]+)""", text):
+            for link in re.findall(
+                r"""(?:href|src)="([^"]+)"|url\(['"]?([^'")]+)""", text
+            ):
                 path = unquote(urldefrag(link[0] or link[1]).url.partition("?")[0])
                 target = os.path.normpath(PurePosixPath(name).parent / path)
                 if target in self.files and target not in used:
@@ -72,7 +101,7 @@ class BookEpub(Epub3Builder):
         return used
 
     def complete_package(self, unused):
-        """Rewrite content.opf: drop unused items, state item properties and accessibility."""
+        """Rewrite content.opf: unused items, item properties, accessibility."""
         for prefix, uri in (("", OPF), ("dc", DC)):
             ElementTree.register_namespace(prefix, uri)
         path = self.outdir / "content.opf"
@@ -84,12 +113,13 @@ class BookEpub(Epub3Builder):
                 manifest.remove(item)
             elif name == self.config.epub_cover[0]:
                 item.set("properties", "cover-image")
-            elif name in self.files and name.endswith(self.out_suffix):
-                if "<svg" in (self.outdir / name).read_text(encoding="utf-8"):
-                    item.set("properties", "svg")
+            elif name in self.files and b"<svg" in (self.outdir / name).read_bytes():
+                item.set("properties", "svg")
         metadata = tree.find(f"{{{OPF}}}metadata")
         for name, text in ACCESSIBILITY:
-            ElementTree.SubElement(metadata, f"{{{OPF}}}meta", property=name).text = text
+            ElementTree.SubElement(
+                metadata, f"{{{OPF}}}meta", property=name
+            ).text = text
         ElementTree.indent(tree)
         tree.write(path, encoding="utf-8", xml_declaration=True)
 
@@ -97,17 +127,27 @@ class BookEpub(Epub3Builder):
         super().build_navigation_doc()
         path = self.outdir / "nav.xhtml"
         text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace('epub:type="toc"', 'epub:type="toc" role="doc-toc"'))
+        path.write_text(
+            text.replace('epub:type="toc"', 'epub:type="toc" role="doc-toc"')
+        )
 
     def toc_metadata(self, level, navpoints):
-        """Give toc.ncx the book's identifier: Sphinx gives it the name of the XML element."""
-        return super().toc_metadata(level, navpoints) | {"uid": self.config.epub_identifier}
+        """Give toc.ncx the book's identifier; Sphinx gives an XML element's name."""
+        return super().toc_metadata(level, navpoints) | {
+            "uid": self.config.epub_identifier
+        }
 
     def build_epub(self):
         """Zip the files with one date for all: SOURCE_DATE_EPOCH, or now."""
         seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
         date = time.gmtime(seconds)[:6]
-        names = ["mimetype", "META-INF/container.xml", "content.opf", "toc.ncx", *self.files]
+        names = [
+            "mimetype",
+            "META-INF/container.xml",
+            "content.opf",
+            "toc.ncx",
+            *self.files,
+        ]
         with ZipFile(self.outdir / f"{self.config.epub_basename}.epub", "w") as epub:
             for name in names:
                 entry = ZipInfo(name, date)

@@ -15,14 +15,8 @@ def heading_level(node):
     return min(level, 6)
 
 
-def headed(node, text, *classes):
-    title = nodes.rubric("", *text, classes=list(classes))
-    title["heading-level"] = heading_level(node)
-    return title
-
-
 class EpubPages(SphinxPostTransform):
-    """Open what is closed; runs before sphinx-design makes its HTML (priorities 199 and 200)."""
+    """Open what is closed, before sphinx-design makes its HTML at priority 199."""
 
     default_priority = 150
     builders = ("epub",)
@@ -37,7 +31,9 @@ class EpubPages(SphinxPostTransform):
         self.move_answers()
 
     def every(self, wanted):
-        return list(self.document.findall(lambda n: isinstance(n, nodes.Element) and wanted(n)))
+        return list(
+            self.document.findall(lambda n: isinstance(n, nodes.Element) and wanted(n))
+        )
 
     def open_tabs(self, tabs):
         """Put the tabs one below the other, each under a heading."""
@@ -54,7 +50,9 @@ class EpubPages(SphinxPostTransform):
             title["heading-level"] = heading_level(tabs)
             classes = [c for c in item["classes"] if not c.startswith("sd-")]
             sections.append(
-                nodes.container("", title, *content.children, classes=["opened", *classes])
+                nodes.container(
+                    "", title, *content.children, classes=["opened", *classes]
+                )
             )
         tabs.replace_self(sections)
 
@@ -71,17 +69,19 @@ class EpubPages(SphinxPostTransform):
         dropdown.replace_self(box)
 
     def move_answers(self):
-        """Move the answers behind all the questions of the page, with links there and back."""
+        """Move the answers behind all the questions, with links there and back."""
         answers = self.every(lambda n: isinstance(n, answer))
         if not answers:
             return
-        section = nodes.section("", nodes.title("", "Answers"), ids=["answers"])
+        section = nodes.section("", nodes.title("", "Answers"), ids=["all-answers"])
         for number, node in enumerate(answers, 1):
             question = node.parent
             identifier = question["ids"][0]
             there = f"answer-{identifier.removeprefix('q-')}"
             node.replace_self(link(f"→ Answer {number}", there, "to-answer"))
-            title = nodes.title("", "", *[child.deepcopy() for child in question[0].children])
+            title = nodes.title(
+                "", "", *[child.deepcopy() for child in question[0].children]
+            )
             section += nodes.section(
                 "",
                 title,

@@ -1,4 +1,4 @@
-"""The `example` directive: one behaviour, its program for each broker, and what each printed."""
+"""The `example` directive: one behaviour, its programs, and what each printed."""
 
 import ast
 import textwrap
@@ -14,26 +14,25 @@ BROKERS = {"kafka": "Kafka", "rabbitmq": "RabbitMQ"}
 
 
 def functions(source, names):
-    """Return the source of the named top-level functions or classes, in the order of `names`.
+    """Return the source of the named top-level functions or classes, in that order.
 
-    Raises LookupError with the first name that the source does not define.
+    Raises KeyError with the first name that the source does not define.
     """
     lines = source.splitlines()
     found = {}
     for item in ast.parse(source).body:
         if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            first = min([item.lineno, *(decorator.lineno for decorator in item.decorator_list)])
+            first = min(
+                [item.lineno, *(decorator.lineno for decorator in item.decorator_list)]
+            )
             found[item.name] = "\n".join(lines[first - 1 : item.end_lineno])
-    for name in names:
-        if name not in found:
-            raise LookupError(name)
     return "\n\n\n".join(found[name] for name in names) + "\n"
 
 
 def region(source, name):
     """Return the lines between `# [name]` and `# [/name]`, without their common indent.
 
-    Raises LookupError when one of the two marks is missing or they are in the wrong order.
+    Raises LookupError when a mark is missing or the two are in the wrong order.
     """
     lines = source.splitlines()
     marks = [line.strip() for line in lines]
@@ -56,12 +55,9 @@ class Example(SphinxDirective):
     """Show `examples/<name>_<broker>.py` for every broker that has it."""
 
     required_arguments = 1
-    option_spec = {
-        "function": directives.unchanged_required,
-        "region": directives.unchanged_required,
-        "only": directives.unchanged_required,
-        "output": directives.unchanged_required,
-    }
+    option_spec = dict.fromkeys(
+        ("function", "region", "only", "output"), directives.unchanged_required
+    )
 
     def run(self):
         root = Path(self.env.srcdir, self.config.examples_root).resolve()
@@ -70,10 +66,14 @@ class Example(SphinxDirective):
             raise self.error(f"':only:' is 'kafka' or 'rabbitmq', not '{only}'.")
         if self.options.get("output", "yes") not in ("yes", "no"):
             raise self.error("':output:' is 'yes' or 'no'.")
+        if "function" in self.options and "region" in self.options:
+            raise self.error("Give ':function:' or ':region:', not both.")
         shown = {}
         for broker in [only] if only else BROKERS:
             program = root / f"{self.arguments[0]}_{broker}.py"
-            self.env.note_dependency(program)  # A twin that is written later rebuilds the page.
+            self.env.note_dependency(
+                program
+            )  # A twin that is written later rebuilds the page.
             if program.is_file():
                 shown[broker] = self.one_program(root, program)
         if not shown:
@@ -91,28 +91,36 @@ class Example(SphinxDirective):
 
     def titled_block(self, broker, content):
         title = nodes.rubric("", f"With {BROKERS[broker]}", classes=["with-broker"])
-        return nodes.container("", title, *content, classes=["example", f"with-{broker}"])
+        return nodes.container(
+            "", title, *content, classes=["example", f"with-{broker}"]
+        )
 
     def tab_set(self, shown):
-        """Return sphinx-design's tab set; `sync_group` keeps the choice from page to page."""
+        """Return sphinx-design's tab set, which keeps the choice from page to page."""
         tabs = create_component("tab-set", classes=["sd-tab-set", "example"])
         for broker, content in shown.items():
             label = nodes.rubric("", BROKERS[broker], classes=["sd-tab-label"])
             label["sync_group"], label["sync_id"] = "broker", broker
-            body = create_component("tab-content", classes=["sd-tab-content"], children=content)
+            body = create_component(
+                "tab-content", classes=["sd-tab-content"], children=content
+            )
             item = create_component(
-                "tab-item", classes=["sd-tab-item", f"with-{broker}"], children=[label, body]
+                "tab-item",
+                classes=["sd-tab-item", f"with-{broker}"],
+                children=[label, body],
             )
             tabs += item
         self.set_source_info(tabs)
         return tabs
 
     def one_program(self, root, program):
-        """Return the nodes that show a program: path, code, command and recorded output."""
+        """Return the nodes for a program: path, code, command and recorded output."""
         name = program.relative_to(root).with_suffix("").as_posix()
         path = f"{root.name}/{name}.py"
         code = literal(self.part(program.read_text(encoding="utf-8"), path), "python")
-        heading = nodes.paragraph("", "", self.link(f"{name}.py", path), classes=["example-path"])
+        heading = nodes.paragraph(
+            "", "", self.link(f"{name}.py", path), classes=["example-path"]
+        )
         if shown := self.options.get("function"):
             heading += [nodes.Text(": "), nodes.literal(shown, shown)]
         elif "region" in self.options:
@@ -128,11 +136,15 @@ class Example(SphinxDirective):
         self.env.note_dependency(recorded)
         if not recorded.is_file():
             raise self.error(
-                f"{root.name}/{name}.out is missing: run `python -m nox -s outputs` to record what it prints, "
-                "or write ':output: no'."
+                f"{root.name}/{name}.out is missing: run `python -m nox -s outputs` "
+                "to record what the program prints, or write ':output: no'."
             )
         output = literal(recorded.read_text(encoding="utf-8"), "text", "example-output")
-        return [*content, nodes.paragraph("", "It printed", classes=["example-printed"]), output]
+        return [
+            *content,
+            nodes.paragraph("", "It printed", classes=["example-printed"]),
+            output,
+        ]
 
     def part(self, source, path):
         try:
@@ -152,7 +164,7 @@ class Example(SphinxDirective):
         return source
 
     def link(self, name, path):
-        """Return the path as a link to the source, which works without a network by default."""
+        """Return the path as a link to the source; by default it needs no network."""
         text = nodes.literal(path, path)
         if url := self.config.example_source_url:
             return nodes.reference("", "", text, refuri=url.format(path=path))

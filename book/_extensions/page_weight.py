@@ -5,7 +5,7 @@ def lighten(app, exception):
     if exception or app.builder.name not in ("html", "dirhtml"):
         return
     static = app.outdir / "_static"
-    # 1.5 MB that draw icons as SVG; the theme's style sheet draws the same icons from its font.
+    # 1.5 MB to draw the icons that the theme's style sheet draws from a font.
     for script in static.glob("scripts/fontawesome.js"):
         script.write_text("")
     for source_map in static.rglob("*.map"):

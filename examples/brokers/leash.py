@@ -1,49 +1,53 @@
-"""Hold a broker's process on a leash: when the run that started it is gone, so is the broker.
+"""Hold a process on a leash: when the run that started it is gone, so is the process.
 
-Started as `python leash.py COMMAND…`. Prints the process id of COMMAND, which leads a process
-group of its own, then waits for one of two things. If COMMAND ends, the leash ends with its exit
-code. If standard input closes, because the run said so or because it died in whatever way, the
-group gets SIGTERM, and SIGKILL after ten seconds. Only the standard library, for a fast start.
+Started as `python leash.py GRACE COMMAND…`, with a socket to the run as standard input.
+COMMAND leads a process group of its own, and the run is told its process id. When the
+run closes the socket, or dies in whatever way, the group gets SIGTERM, and after GRACE
+seconds SIGKILL. The leash ends with COMMAND and has its exit code. It needs only the
+standard library and starts fast.
 """
 
 import contextlib
 import os
-import select
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
-GRACE = 10  # Seconds between SIGTERM and SIGKILL.
+
+def signal_group(group: int, number: int) -> None:
+    """Send a signal to whoever is left of the group; macOS forbids one to a zombie."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
 
 
-def signal_group(child: subprocess.Popen, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, number)
+def end_with(run: socket.socket, group: int, grace: float) -> None:
+    """Wait until the run closes the socket, then end the group, a paused one too."""
+    with contextlib.suppress(ConnectionError):
+        run.recv(1)
+    signal_group(group, signal.SIGTERM)
+    signal_group(group, signal.SIGCONT)
+    time.sleep(grace)
+    signal_group(group, signal.SIGKILL)
 
 
 def main() -> int:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # The run decides, and closes the pipe.
-    child = subprocess.Popen(
-        sys.argv[1:],
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-        start_new_session=True,
-        preexec_fn=lambda: [signal.signal(n, signal.SIG_DFL) for n in (2, 15, 1)],
-    )
-    print(child.pid, flush=True)
-    while child.poll() is None:
-        closed, _, _ = select.select([sys.stdin], [], [], 0.05)
-        if closed and not sys.stdin.buffer.read1(1):
-            signal_group(child, signal.SIGCONT)
-            signal_group(child, signal.SIGTERM)
-            deadline = time.monotonic() + GRACE
-            while child.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
-            break
-    signal_group(child, signal.SIGKILL)  # Whatever of the group is left, a grandchild too.
-    return child.wait()
+    grace, *command = sys.argv[1:]
+    run = socket.socket(fileno=os.dup(0))
+    apart = {"stdin": subprocess.DEVNULL, "start_new_session": True}
+    try:
+        child = subprocess.Popen(command, **apart)
+    except OSError as error:
+        sys.exit(f"{command[0]} could not be started: {error.strerror}.")
+    try:
+        run.sendall(b"%d\n" % child.pid)
+        what = (run, child.pid, float(grace))
+        threading.Thread(target=end_with, args=what, daemon=True).start()
+        return child.wait()
+    finally:
+        signal_group(child.pid, signal.SIGKILL)  # A grandchild may be left.
 
 
 if __name__ == "__main__":

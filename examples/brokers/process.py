@@ -1,6 +1,7 @@
-"""One broker process: start it, wait until it is ready, stop, kill, pause and resume it."""
+"""One broker process: start it, wait for it, stop, kill, pause and resume it."""
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -15,15 +16,38 @@ from .cache import BrokerError
 
 HOST = "127.0.0.1"
 LEASH = Path(__file__).with_name("leash.py")
+GRACE = 10  # Seconds that a process has between SIGTERM and SIGKILL.
+PORTS = range(14000, 20000)
+_next_port = itertools.count(os.getpid() * 16)
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` ports of 127.0.0.1 that nobody listens on now."""
-    sockets = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Return `count` ports of 127.0.0.1 that nobody listens on now.
+
+    They lie below those that the system gives to outgoing connections, so that no
+    client takes the port of a node that is stopped and will start again. Runs at the
+    same time search from different places, so that they do not find the same.
+    """
+    ports = (PORTS[number % len(PORTS)] for number in _next_port)
+    return list(itertools.islice(filter(is_free, ports), count))
+
+
+def is_free(port: int) -> bool:
+    """Tell whether `port` of 127.0.0.1 can be taken now."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def check_free(port: int, broker: str, instead: str) -> None:
+    """Raise BrokerError if `port` is in use; `instead` is how to use what is there."""
+    if not is_free(port):
+        raise BrokerError(
+            f"Port {port} is in use, perhaps by another {broker}: stop that one, or "
+            f"set {instead} to use it."
+        )
 
 
 def listening(port: int) -> bool:
@@ -33,13 +57,76 @@ def listening(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
+def check_platform() -> None:
+    """Raise BrokerError on a platform that cannot start brokers."""
+    if os.name != "posix":
+        raise BrokerError(
+            "Brokers can be started on Linux and macOS: on Windows, use the Windows "
+            "Subsystem for Linux, or set KAFKA_BOOTSTRAP_SERVERS and AMQP_URL to the "
+            "addresses of brokers that run already."
+        )
+
+
+class Leash:
+    """A command in a process group of its own that ends at the latest with this run.
+
+    `pid` is the command's process id and its group's, or 0 if it was not started.
+    """
+
+    def __init__(self) -> None:
+        check_platform()
+        self._here, self._there = socket.socketpair()
+        self.process: subprocess.Popen | None = None
+        self.pid = 0
+
+    def start(self, command: Sequence[str], grace: float = GRACE, **options) -> None:
+        """Start `command`; it gets `grace` seconds to end. `options` are Popen's."""
+        with self._there:
+            self.process = subprocess.Popen(
+                [sys.executable, "-IS", str(LEASH), str(grace), *command],
+                stdin=self._there,
+                start_new_session=True,  # Ctrl-C in the terminal is for the run alone.
+                **options,
+            )
+        with self._here.makefile() as answer:
+            self.pid = int(answer.readline() or 0)
+
+    @property
+    def running(self) -> bool:
+        """Whether the command is there (a paused one is)."""
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command and all of its group."""
+        if self.pid and self.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    def let_go(self) -> None:
+        """Have the command ended, and return at once; `end` waits until it is."""
+        with contextlib.suppress(OSError):  # It has ended by itself.
+            self._here.shutdown(socket.SHUT_WR)
+
+    def end(self) -> None:
+        """End the command and wait for that; works in any state and more than once."""
+        self.let_go()
+        self._there.close()
+        with self._here as line:
+            while line.fileno() != -1 and line.recv(1024):
+                pass  # The leash keeps its end open for as long as it lives.
+        if self.process and self.process.wait() < 0:  # Somebody killed the leash.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+
 @dataclass
 class Node:
     """One broker process and the folder it lives in.
 
-    `ready()` returns true once the broker answers a client; it is called until then, and may raise
-    OSError while the broker is not there yet. `deadline` is how many seconds a start may take.
-    `stop` and `start` keep the data and the port.
+    `ready()` returns true once the broker answers a client; it is called until then,
+    and may raise OSError while the broker is not there yet. `deadline` is how many
+    seconds a start may take, and `grace` how many a stop may take before the broker is
+    killed. The data and the port stay the same through `stop`, `kill` and `start`.
     """
 
     name: str
@@ -49,31 +136,35 @@ class Node:
     env: dict[str, str]
     ready: Callable[[], bool]
     deadline: float = 60
-    _leash: subprocess.Popen | None = field(default=None, repr=False)
-    _pid: int = field(default=0, repr=False)
+    grace: float = GRACE
+    _leash: Leash | None = field(default=None, repr=False)
 
     def launch(self) -> None:
         """Start the process and return at once; `wait` waits until it is ready."""
-        with self._log_file.open("ab") as log:
-            self._leash = subprocess.Popen(
-                [sys.executable, "-IS", str(LEASH), *self.command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={**os.environ, **self.env},
-                cwd=self.folder,
-                start_new_session=True,
+        if self.running:
+            raise BrokerError(
+                f"{self.name} runs already: stop it before you start it again."
             )
-        self._pid = int(self._leash.stdout.readline() or 0)
+        self.stop()
+        self._leash = Leash()
+        env = {**os.environ, **self.env}
+        with self._log_file.open("ab") as log:
+            self._leash.start(
+                self.command,
+                self.grace,
+                stdout=log,
+                stderr=log,
+                env=env,
+                cwd=self.folder,
+            )
 
     def wait(self) -> None:
-        """Wait until the broker is ready; raise BrokerError if it ends or the time is up."""
+        """Wait until the broker is ready; raise BrokerError if it ends or is late."""
         end = time.monotonic() + self.deadline
         while time.monotonic() < end:
             if not self.running:
-                self._reap()
                 raise BrokerError(
-                    f"{self.name} ended while it started. Its last log lines:\n{self.log}"
+                    f"{self.name} ended while it started. {self.last_words}"
                 )
             with contextlib.suppress(OSError):
                 if self.ready():
@@ -81,31 +172,33 @@ class Node:
             time.sleep(0.02)
         self.kill()
         raise BrokerError(
-            f"{self.name} was not ready after {self.deadline:g} seconds: the machine may be too "
-            f"busy, try again. Its last log lines:\n{self.log}"
+            f"{self.name} was not ready after {self.deadline:g} seconds: the machine "
+            f"may be too busy, try again. {self.last_words}"
         )
 
     def start(self) -> None:
-        """Start the broker, or start it again with the same data and port, and wait for it."""
+        """Start the broker, again with the same data and port, and wait for it."""
         self.launch()
         self.wait()
 
     def ask_to_stop(self) -> None:
-        """Ask the broker to shut down and return at once; `stop` waits until it has."""
-        if self._leash is not None:
-            self._leash.stdin.close()
+        """Ask the broker to shut down, and return at once; `stop` waits for it."""
+        if self._leash:
+            self._leash.let_go()
 
     def stop(self) -> None:
-        """Ask the broker to shut down and wait until it has; it is killed after ten seconds."""
-        self._reap()
+        """Ask the broker to shut down and wait; when its grace is over, kill it."""
+        if self._leash:
+            self._leash.end()
 
     def kill(self) -> None:
-        """Kill the broker with SIGKILL: it writes nothing more and says goodbye to nobody."""
-        self._signal(signal.SIGKILL)
-        self._reap()
+        """Kill the broker with SIGKILL: it writes nothing more and tells nobody."""
+        if self._leash:
+            self._leash.signal(signal.SIGKILL)
+            self._leash.end()
 
     def pause(self) -> None:
-        """Freeze the broker with SIGSTOP: its connections stay open and nothing answers."""
+        """Freeze the broker with SIGSTOP: its connections stay and nothing answers."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -115,20 +208,25 @@ class Node:
     @property
     def running(self) -> bool:
         """Whether the process is there (a paused one is)."""
-        return self._leash is not None and self._leash.poll() is None
+        return self._leash is not None and self._leash.running
 
     @property
     def pid(self) -> int:
-        """The process id of the started command, which leads the broker's process group."""
-        return self._pid
+        """The process id of the command, which leads the broker's process group."""
+        return self._leash.pid if self._leash else 0
 
     @property
     def log(self) -> str:
         """The last twenty lines that the broker wrote."""
-        if not self._log_file.exists():
-            return "(it wrote none)"
-        lines = self._log_file.read_text(errors="replace").splitlines()
+        lines = []
+        if self._log_file.exists():
+            lines = self._log_file.read_text(errors="replace").splitlines()
         return "\n".join(lines[-20:]) or "(it wrote none)"
+
+    @property
+    def last_words(self) -> str:
+        """The last log lines, as the end of a sentence about what went wrong."""
+        return f"Its last log lines:\n{self.log}"
 
     @property
     def _log_file(self) -> Path:
@@ -136,16 +234,8 @@ class Node:
 
     def _signal(self, number: int) -> None:
         if not self.running:
-            raise BrokerError(f"{self.name} is not running: start it before you signal it.")
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._pid, number)
-
-    def _reap(self) -> None:
-        if self._leash is None:
-            return
-        with self._leash:  # Closes the pipes, which tells the leash, and waits for its end.
-            pass
-        self._leash = None
+            raise BrokerError(f"{self.name} is not running: start it first.")
+        self._leash.signal(number)
 
 
 @dataclass
@@ -157,7 +247,7 @@ class Broker:
     nodes: list[Node]
 
     def start(self) -> None:
-        """Start every node, with the same data and ports, and wait until all are ready."""
+        """Start every node with its data and ports, and wait until all are ready."""
         for node in self.nodes:
             node.launch()
         for node in self.nodes:
@@ -173,8 +263,7 @@ class Broker:
     def kill(self) -> None:
         """Kill every node with SIGKILL."""
         for node in self.nodes:
-            if node.running:
-                node.kill()
+            node.kill()
 
     def pause(self) -> None:
         """Freeze every node with SIGSTOP."""

@@ -1,19 +1,22 @@
-"""Find the book's programs, run them, and compare what they print with what was recorded."""
+"""Find the book's programs, run them, and compare their output with the recorded."""
 
 import ast
 import contextlib
 import difflib
 import importlib
 import os
-import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE, CompletedProcess, TimeoutExpired
 
-from . import kafka, rabbitmq
 from .cache import BrokerError, say
-from .reach import USUAL, VARIABLE, reach, yours
+from .kafka_node import kafka
+from .process import Leash
+from .rabbitmq_node import rabbitmq
+from .reach import NAME, USUAL, VARIABLE, reach, yours
 
 EXAMPLES = Path(__file__).parents[1]
 START = {"kafka": kafka, "rabbitmq": rabbitmq}
@@ -44,14 +47,15 @@ class Program:
 
     @property
     def nodes(self) -> int:
-        """How many nodes of its own it needs: 0 if it takes the address of a broker that runs."""
+        """How many nodes of its own it needs: 0 if it takes the address of a broker."""
         tree = ast.parse(self.path.read_text())
-        main = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main")
+        functions = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
+        main = next(each for each in functions if each.name == "main")
         return {"broker": 1, "cluster": 3}.get(main.args.args[0].arg, 0)
 
 
 def find(*names: str) -> list[Program]:
-    """Return the programs whose name begins with one of `names`, or all; in order of names."""
+    """Return the programs whose name begins with one of `names`, or all, in order."""
     everything = sorted(
         str(path.relative_to(EXAMPLES).with_suffix(""))
         for broker in START
@@ -60,10 +64,10 @@ def find(*names: str) -> list[Program]:
     wanted = [name.removeprefix("examples/").removesuffix(".py") for name in names]
     for name in wanted:
         if not any(each.startswith(name) for each in everything):
-            close = difflib.get_close_matches(name, everything, 1, 0)
+            (closest,) = difflib.get_close_matches(name, everything, 1, 0)
             raise BrokerError(
-                f"There is no example '{name}': `python examples` lists them all"
-                + (f", '{close[0]}' for instance." if close else ".")
+                f"There is no example '{name}': the closest is '{closest}', and "
+                "`python examples` lists them all."
             )
     return [
         Program(each)
@@ -73,7 +77,7 @@ def find(*names: str) -> list[Program]:
 
 
 def run(program: Program) -> None:
-    """Run `program` here, against the reader's broker or, if it stops one, against its own."""
+    """Run `program` here, against the reader's broker or, if it stops one, its own."""
     main = importlib.import_module(program.name.replace("/", ".")).main
     if not program.nodes:
         address = yours(program.broker) or USUAL[program.broker]
@@ -92,9 +96,9 @@ def run(program: Program) -> None:
 def run_all(programs: list[Program], record: bool = False, check: bool = False) -> bool:
     """Run `programs`, each in a process of its own and a few at a time, and report.
 
-    The brokers that they share are started first and stopped last. With `record` what they print
-    is written beside them; with `check` it fails if that is not what was recorded. Returns whether
-    all is well.
+    The brokers that they share are started first and stopped last. With `record` what
+    they print is written beside them; with `check` it fails if that is not what was
+    recorded. Returns whether all is well.
     """
     failed, other, done = [], [], 0
     with contextlib.ExitStack() as stack:
@@ -104,9 +108,8 @@ def run_all(programs: list[Program], record: bool = False, check: bool = False) 
                 addresses[name], versions[name] = _shared(stack, name)
         left = [each.name for each in programs if each.nodes and yours(each.broker)]
         runnable = [each for each in programs if each.name not in left]
-        pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
-        results = pool.map(lambda each: _run_apart(each, addresses), runnable)
-        for number, (each, result) in enumerate(zip(runnable, results, strict=True), 1):
+        results = contextlib.closing(_run_apart(runnable, addresses))
+        for number, (each, result) in enumerate(stack.enter_context(results), 1):
             say(f"[{number}/{len(runnable)}] {each.name}")
             if result.returncode:
                 failed.append(each.name)
@@ -123,7 +126,7 @@ def run_all(programs: list[Program], record: bool = False, check: bool = False) 
     for what, names in (
         ("These failed", failed),
         ("These print something else than the book", other),
-        ("These stop their broker and were left out, since the brokers are yours", left),
+        ("These stop their broker and were left out, since it is yours", left),
     ):
         if names:
             print(f"{what}: {', '.join(names)}.")
@@ -132,7 +135,7 @@ def run_all(programs: list[Program], record: bool = False, check: bool = False) 
 
 def _shared(stack: contextlib.ExitStack, name: str) -> tuple[str, str]:
     """Return the address of the broker that the programs share, and what to call it."""
-    title = {"kafka": "Kafka", "rabbitmq": "RabbitMQ"}[name]
+    title = NAME[name]
     if address := yours(name):
         reach(name, address)
         return address, f"your {title}"
@@ -141,18 +144,47 @@ def _shared(stack: contextlib.ExitStack, name: str) -> tuple[str, str]:
     return broker.address, f"{title} {broker.version}"
 
 
-def _run_apart(program: Program, addresses: dict[str, str]) -> subprocess.CompletedProcess:
+def _run_apart(
+    programs: list[Program], addresses: dict[str, str]
+) -> Iterator[tuple[Program, CompletedProcess]]:
+    """Run `programs` in processes of their own; yield each when it has ended.
+
+    AT_ONCE of them run at a time, and those are ended when the iterator is closed.
+    """
+    waiting, running, leashes = list(programs), {}, {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            while waiting or running:
+                while waiting and len(running) < AT_ONCE:
+                    each = waiting.pop(0)
+                    leashes[each] = Leash()
+                    result = pool.submit(_run_on, leashes[each], each, addresses)
+                    running[result] = each
+                for result in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(result), result.result()
+        finally:
+            for leash in leashes.values():
+                leash.let_go()
+
+
+def _run_on(leash: Leash, program: Program, addresses: dict) -> CompletedProcess:
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     variable = VARIABLE[program.broker]
     env.pop(variable, None)
     if not program.nodes:
         env[variable] = addresses[program.broker]
     command = [sys.executable, str(EXAMPLES), program.name]
+    leash.start(command, stdout=PIPE, stderr=PIPE, text=True, env=env)
     try:
-        return subprocess.run(command, capture_output=True, text=True, env=env, timeout=DEADLINE)
-    except subprocess.TimeoutExpired:
-        sentence = f"It did not end within {DEADLINE} seconds and was stopped.\n"
-        return subprocess.CompletedProcess(command, 1, stdout="", stderr=sentence)
+        output, errors = leash.process.communicate(timeout=DEADLINE)
+        code = leash.process.returncode
+    except TimeoutExpired:
+        leash.let_go()
+        output, errors = leash.process.communicate()
+        errors += f"It did not end within {DEADLINE} seconds and was stopped.\n"
+        code = 1
+    leash.end()
+    return CompletedProcess(command, code, output, errors)
 
 
 def _difference(program: Program, printed: str) -> str:

@@ -11,33 +11,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .cache import BrokerError
-from .process import HOST, Broker, Node, free_ports, listening
+from .process import (
+    HOST,
+    Broker,
+    Node,
+    check_free,
+    check_platform,
+    free_ports,
+    is_free,
+    listening,
+)
 from .rabbitmq_install import Installation, install
 
-# Where RabbitMQ's default ports lie, counted from the one for AMQP 0-9-1, which is 5672.
+# Where RabbitMQ's default ports lie, counted from the one for AMQP 0-9-1, 5672.
 MANAGEMENT, PROMETHEUS, DISTRIBUTION, STREAM = 10000, 10020, 20000, -120
 
 
 def free_port(count: int) -> int:
-    """Return the first of `count` ports for AMQP in a row that are free with all that follow.
+    """Return the first of `count` ports for AMQP in a row, free with all that follow.
 
-    They lie below those that the system gives to outgoing connections, so that no client takes the
-    port of a node that is stopped and will be started again.
+    They lie below those that the system gives to outgoing connections, so that no
+    client takes the port of a node that is stopped and will start again.
     """
     offsets = (0, MANAGEMENT, PROMETHEUS, DISTRIBUTION, STREAM)
     while True:
         first = random.randrange(10200, 12700)
-        if all(is_free(first + each + offset) for each in range(count) for offset in offsets):
+        ports = (first + each + offset for each in range(count) for offset in offsets)
+        if all(is_free(port) for port in ports):
             return first
-
-
-def is_free(port: int) -> bool:
-    """Tell whether `port` of 127.0.0.1 can be taken now."""
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError:
-        return False
-    return True
 
 
 def answers(port: int) -> bool:
@@ -48,7 +49,7 @@ def answers(port: int) -> bool:
 
 
 def configuration(port: int, names: Sequence[str]) -> dict[str, str]:
-    """Return what rabbitmq.conf says for the node at `port` in a cluster of the nodes `names`."""
+    """Return what rabbitmq.conf says for the node at `port` in a cluster of `names`."""
     values = {
         "listeners.tcp.1": f"{HOST}:{port}",
         "management.tcp.ip": HOST,
@@ -59,16 +60,16 @@ def configuration(port: int, names: Sequence[str]) -> dict[str, str]:
         "vm_memory_high_watermark.absolute": "512MB",
     }
     if len(names) > 1:
-        keys = (f"cluster_formation.classic_config.nodes.{each}" for each in range(len(names)))
-        values |= zip(keys, names, strict=True)
+        for number, name in enumerate(names, 1):
+            values[f"cluster_formation.classic_config.nodes.{number}"] = name
     return values
 
 
 def make_node(rabbit: Installation, folder: Path, port: int, epmd: int) -> Node:
-    """Return the node that lives in `folder`, not yet started; `epmd` is the port of its epmd."""
+    """Return the node that lives in `folder`, not yet started, with its epmd's port."""
     env = {
         **rabbit.env,
-        "HOME": str(folder.parent),  # There is the cookie, which the nodes of a cluster share.
+        "HOME": str(folder.parent),  # There is the cookie that a cluster shares.
         # For every Erlang process, also the short-lived ones that form a cluster.
         "ERL_AFLAGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "ERL_EPMD_PORT": str(epmd),
@@ -87,7 +88,8 @@ def make_node(rabbit: Installation, folder: Path, port: int, epmd: int) -> Node:
         "RABBITMQ_PID_FILE": str(folder / "pid"),
         "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "config"),
         "RABBITMQ_SCHEMA_DIR": str(folder / "schema"),
-        "RUNNING_UNDER_SYSTEMD": "true",  # The script becomes the broker instead of watching it.
+        # The script becomes the broker instead of watching it.
+        "RUNNING_UNDER_SYSTEMD": "true",
     }
     command = [str(rabbit.sbin / "rabbitmq-server")]
     address = f"amqp://guest:guest@{HOST}:{port}/"
@@ -107,8 +109,14 @@ def rabbitmqctl(node: Node, *arguments: str) -> str:
         timeout=60,
     )
     if run.returncode:
-        raise BrokerError(f"rabbitmqctl {' '.join(arguments)} failed: {run.stderr.strip()}")
+        what = " ".join(arguments)
+        raise BrokerError(f"rabbitmqctl {what} failed: {run.stderr.strip()}")
     return run.stdout
+
+
+def data_folder() -> tempfile.TemporaryDirectory:
+    """Return a folder for data that is thrown away; SIGKILL of the run leaves it."""
+    return tempfile.TemporaryDirectory(prefix="rabbitmq-", ignore_cleanup_errors=True)
 
 
 @contextmanager
@@ -120,27 +128,29 @@ def rabbitmq(
 ) -> Iterator[Broker]:
     """Start RabbitMQ with `nodes` nodes and stop it at the end; its data goes with it.
 
-    `port` is the first node's port for clients, and the other nodes have those after it; without
-    it free ones are taken. Management listens 10000 and Prometheus 10020 above a node's port and
-    streams 120 below it, as in RabbitMQ's defaults, if `plugins` enables them. `settings` are
-    lines of rabbitmq.conf. Raises BrokerError if a port is in use or a node does not start.
+    `port` is the first node's port for clients, and the other nodes have those after
+    it; without it free ones are taken. Management listens 10000 and Prometheus 10020
+    above a node's port and streams 120 below it, as in RabbitMQ's defaults, if
+    `plugins` enables them. `settings` are lines of rabbitmq.conf. Raises BrokerError if
+    a port is in use or a node does not start.
     """
+    check_platform()
     first = port or free_port(nodes)
     ports = range(first, first + nodes)
-    if taken := [each for p in ports for each in (p, p + DISTRIBUTION) if listening(each)]:
-        raise BrokerError(
-            f"Port {taken[0]} is in use, perhaps by another RabbitMQ: stop that one, or set "
-            f"AMQP_URL=amqp://guest:guest@localhost:{first}/ to use it."
-        )
+    for each in ports:
+        for number in (each, each + DISTRIBUTION):
+            instead = f"AMQP_URL=amqp://guest:guest@localhost:{first}/"
+            check_free(number, "RabbitMQ", instead)
     rabbit = install()
-    with tempfile.TemporaryDirectory(prefix="rabbitmq-", ignore_cleanup_errors=True) as folder:
+    with data_folder() as folder:
         home = Path(folder)
         cookie = home / ".erlang.cookie"
         cookie.write_text(secrets.token_hex())
         cookie.chmod(0o400)
         (mapper,) = free_ports(1)
         command = [str(rabbit.epmd), "-port", str(mapper), "-address", HOST]
-        epmd = Node("epmd", f"{HOST}:{mapper}", home, command, {}, lambda: listening(mapper))
+        address = f"{HOST}:{mapper}"
+        epmd = Node("epmd", address, home, command, {}, lambda: listening(mapper))
         members = []
         for number, each in enumerate(ports, 1):
             path = home / f"rabbitmq-{number}"
@@ -157,6 +167,5 @@ def rabbitmq(
             broker.start()
             yield broker
         finally:
-            broker.kill()  # The data is thrown away, so nobody needs a shutdown in good order.
-            if epmd.running:
-                epmd.kill()
+            broker.kill()  # Nobody needs a good end: the data is thrown away.
+            epmd.kill()

@@ -1,36 +1,35 @@
-"""A consumer that does not ask gets nothing: it sets the pace, and the broker keeps the rest.
+"""Pull: a consumer that does not ask is sent nothing, and the broker keeps the rest.
 
-Watch the position: it moves by what was asked for, however much there is.
+Watch the first poll: the broker is frozen, and nothing had been sent before.
 """
-
-import sys
-from uuid import uuid4
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 
 def send_orders(bootstrap, topic, count):
     with KafkaProducer(bootstrap_servers=bootstrap) as producer:
-        sent = [producer.send(topic, f"order {n}".encode()) for n in range(1, count + 1)]
+        sent = [
+            producer.send(topic, f"order {n}".encode()) for n in range(1, count + 1)
+        ]
         for each in sent:
             each.get(timeout=10)
 
 
-def take(consumer, limit):
-    """Ask once, for at most `limit` orders; wait for the first of them for up to ten seconds."""
-    records = consumer.poll(timeout_ms=10000, max_records=limit)
+def ask(consumer, limit):
+    """Ask for at most `limit` orders and wait up to two seconds for the first."""
+    records = consumer.poll(timeout_ms=2000, max_records=limit)
     return [record.value.decode() for batch in records.values() for record in batch]
 
 
-def main(bootstrap="localhost:9092", topic=f"orders-{uuid4().hex[:8]}"):
-    send_orders(bootstrap, topic, 10)
-    partition = TopicPartition(topic, 0)
-    with KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer:
+def main(broker, topic="orders"):
+    send_orders(broker.address, topic, 10)
+    with KafkaConsumer(
+        bootstrap_servers=broker.address, auto_offset_reset="earliest"
+    ) as consumer:
+        partition = TopicPartition(topic, 0)
         consumer.assign([partition])
-        print(f"10 orders wait, asked for 3: {', '.join(take(consumer, 3))}")
-        print(f"position while it works: {consumer.position(partition)}")
-        print(f"asked for 1 more: {', '.join(take(consumer, 1))}")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+        consumer.position(partition)  # Connected, and it knows where it starts.
+        broker.pause()
+        print(f"10 orders wait, already here: {ask(consumer, 3)}")
+        broker.resume()
+        print(f"asked for 3: {ask(consumer, 3)}")

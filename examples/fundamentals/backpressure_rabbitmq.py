@@ -1,43 +1,49 @@
-"""A consumer that has not finished gets no more: the broker stops at the prefetch limit.
+"""Push: the broker sends without being asked, and stops at the prefetch limit.
 
-Watch the deliveries: three come by themselves, the fourth after an acknowledgement.
+Watch the first line: the broker is frozen, and three orders had been sent before.
 """
 
-import sys
-from uuid import uuid4
+import time
 
 import pika
 
 
-def send_orders(channel, queue, count):
-    channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
-    for number in range(1, count + 1):
-        channel.basic_publish("", queue, f"order {number}".encode())
-
-
-def take(deliveries):
-    """Return what is delivered, as (delivery tag, order), until none has come for a second."""
-    taken = []
-    for method, _, body in deliveries:
-        if method is None:
-            return taken
-        taken.append((method.delivery_tag, body.decode()))
-
-
-def main(url="amqp://localhost", queue=f"orders-{uuid4().hex[:8]}"):
+def send_orders(url, queue, count):
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        send_orders(channel, queue, 10)
-        channel.basic_qos(prefetch_count=3)
-        deliveries = channel.consume(queue, inactivity_timeout=1)
-        taken = take(deliveries)
-        print(f"10 orders wait, prefetch is 3: {', '.join(order for _, order in taken)}")
-        channel.basic_ack(taken[0][0])
-        print(
-            f"acknowledged 1, delivered more: {', '.join(order for _, order in take(deliveries))}"
-        )
+        channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+        for number in range(1, count + 1):
+            channel.basic_publish("", queue, f"order {number}".encode())
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def subscribe(channel, queue, prefetch):
+    """Subscribe to the queue; return the list to which each arriving order is added."""
+    arrived = []
+    channel.basic_qos(prefetch_count=prefetch)
+    channel.basic_consume(queue, lambda *delivery: arrived.append(delivery[3].decode()))
+    return arrived
+
+
+def wait_until_ready(url, queue, count):
+    """Ask from another connection until `count` messages are with no consumer."""
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel, deadline = connection.channel(), time.monotonic() + 10
+        while channel.queue_declare(queue, passive=True).method.message_count != count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Not {count} messages are ready.")
+
+
+def main(broker, queue="orders"):
+    send_orders(broker.address, queue, 10)
+    with pika.BlockingConnection(pika.URLParameters(broker.address)) as connection:
+        channel = connection.channel()
+        arrived = subscribe(channel, queue, prefetch=3)
+        wait_until_ready(broker.address, queue, 7)
+        broker.pause()
+        connection.sleep(1)  # Reads what is in the socket, and nothing can be added.
+        print(f"10 orders wait, already here: {arrived}")
+        broker.resume()
+        channel.basic_ack(1)
+        connection.sleep(1)
+        print(f"acknowledged 1, here now: {arrived}")

@@ -1,6 +1,7 @@
 """A burst of orders is taken at once, and a steady consumer works it off.
 
-Watch the lag, which is what the group has not handled yet: it jumps and then shrinks evenly.
+Watch the lag, which is what the group has not handled yet: it jumps and then
+shrinks evenly.
 """
 
 import sys
@@ -11,7 +12,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 def send_burst(bootstrap, topic, count):
     with KafkaProducer(bootstrap_servers=bootstrap) as producer:
-        sent = [producer.send(topic, f"order {n}".encode()) for n in range(1, count + 1)]
+        sent = [
+            producer.send(topic, f"order {n}".encode()) for n in range(1, count + 1)
+        ]
         for each in sent:
             each.get(timeout=10)
 
@@ -23,7 +26,9 @@ def lag(consumer, partition):
 
 
 def work_off(bootstrap, topic, batch):
-    """Handle `batch` orders at a time and commit; yield the lag before the first and after each."""
+    """Handle `batch` orders at a time and commit; yield the lag before the
+    first and after each.
+    """
     partition = TopicPartition(topic, 0)
     with KafkaConsumer(
         bootstrap_servers=bootstrap,

@@ -1,6 +1,6 @@
 """A burst of orders is taken at once, and a steady consumer works it off.
 
-Watch the depth of the queue, which is what nobody has taken yet: it jumps and then shrinks evenly.
+Watch the depth of the queue: it jumps with the burst and then shrinks evenly.
 """
 
 import sys
@@ -10,22 +10,22 @@ import pika
 
 
 def send_burst(channel, queue, count):
-    channel.queue_declare(queue, durable=True)
+    channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
     for number in range(1, count + 1):
         channel.basic_publish("", queue, f"order {number}".encode())
 
 
 def depth(channel, queue):
-    """Return how many messages of the queue are ready, that is, with no consumer yet."""
+    """Return how many messages of the queue are ready, that is, with no consumer."""
     return channel.queue_declare(queue, passive=True).method.message_count
 
 
 def work_off(channel, queue, batch):
-    """Handle `batch` orders at a time; yield the depth before the first and after each."""
+    """Handle `batch` orders at a time; yield the depth before and after each."""
     yield depth(channel, queue)
     while depth(channel, queue):
         for _ in range(batch):
-            # Asking for one at a time keeps the count exact. A worker in service subscribes.
+            # Asking for one at a time keeps the count exact. A worker subscribes.
             method, _, _ = channel.basic_get(queue)
             channel.basic_ack(method.delivery_tag)
         yield depth(channel, queue)

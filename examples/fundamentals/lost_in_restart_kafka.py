@@ -1,4 +1,4 @@
-"""The broker restarts, and an order that nobody waited for is gone.
+"""The broker is killed and started, and an order that nobody waited for is gone.
 
 Watch the broker: it is frozen when the order is sent, and dies before it could read it.
 """

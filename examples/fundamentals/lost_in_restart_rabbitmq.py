@@ -1,4 +1,4 @@
-"""The broker restarts, and an order that was confirmed is gone, since it was not persistent.
+"""The broker is restarted, and a confirmed order is gone: it was not persistent.
 
 Watch the queue: it is durable and comes back, without the message in it.
 """
@@ -10,7 +10,9 @@ def send_order(url, queue, order):
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        channel.queue_declare(queue, durable=True)
+        channel.queue_declare(
+            queue, durable=True, arguments={"x-queue-type": "classic"}
+        )
         transient = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Transient)
         channel.basic_publish("", queue, order.encode(), transient)
 

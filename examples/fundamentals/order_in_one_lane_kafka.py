@@ -1,4 +1,4 @@
-"""What must keep its order gets one key: one key is one partition, and one worker at a time.
+"""One key, one partition: the steps of an order stay in sequence.
 
 Watch the end: the first step is slow, and the later ones wait for it.
 """
@@ -6,7 +6,6 @@ Watch the end: the first step is slow, and the later ones wait for it.
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from uuid import uuid4
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -14,46 +13,59 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 STEPS = ["placed", "paid", "shipped"]
 
 
-def create_topic(bootstrap, topic, partitions):
+def create(bootstrap, topic):
     with KafkaAdminClient(bootstrap_servers=bootstrap) as admin:
-        admin.create_topics({topic: {"num_partitions": partitions}}, wait_for_metadata=True)
+        admin.create_topics({topic: {"num_partitions": 2}}, wait_for_metadata=True)
 
 
-def send_steps(bootstrap, topic, order):
+def send_steps(bootstrap, topic):
     with KafkaProducer(bootstrap_servers=bootstrap) as producer:
         for step in STEPS:
-            producer.send(topic, step.encode(), key=order.encode()).get(timeout=10)
+            producer.send(topic, step.encode(), key=b"order 1").get(timeout=10)
 
 
-def work(bootstrap, topic, done, everyone_is_ready):
-    """Handle steps until none has come for three seconds; note each in `done` when it is done."""
-    with KafkaConsumer(
+def join_group(bootstrap, topic):
+    """Return a member of the group, without a partition until it has polled."""
+    member = KafkaConsumer(
         topic,
         bootstrap_servers=bootstrap,
         group_id=f"{topic}-workers",
         auto_offset_reset="earliest",
         consumer_timeout_ms=3000,
-    ) as consumer:
-        deadline = time.monotonic() + 30
-        while len(consumer.assignment()) != 1 and time.monotonic() < deadline:
-            consumer.poll(timeout_ms=100)
-        everyone_is_ready.wait(30)
-        for record in consumer:
-            if record.value == b"placed":
-                time.sleep(1)  # This one step is slow.
-            done.append(record.value.decode())
+    )
+    member.partitions_for_topic(topic)  # Whoever deals out partitions must know them.
+    return member
+
+
+def poll_until_shared_out(member, members):
+    """Poll, which is what joins a group, until each member has one partition."""
+    deadline = time.monotonic() + 30
+    while any(len(each.assignment()) != 1 for each in members):
+        if time.monotonic() > deadline:
+            raise TimeoutError("The group has not shared out the partitions.")
+        member.poll(timeout_ms=100)
+
+
+def work(member, done):
+    """Handle steps until none has come for three seconds; add each to `done`."""
+    for record in member:
+        if record.value == b"placed":
+            time.sleep(1)  # This one step is slow.
+        done.append(record.value.decode())
 
 
 def main(bootstrap="localhost:9092", topic=f"orders-{uuid4().hex[:8]}"):
-    create_topic(bootstrap, topic, partitions=2)
-    done, everyone_is_ready = [], Barrier(3)
-    with ThreadPoolExecutor(2) as workers:
-        working = [workers.submit(work, bootstrap, topic, done, everyone_is_ready) for _ in "12"]
-        everyone_is_ready.wait(60)
-        send_steps(bootstrap, topic, "order 1")
-        [each.result() for each in working]
+    create(bootstrap, topic)
+    members = [join_group(bootstrap, topic) for _ in range(2)]
+    done = []
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda each: poll_until_shared_out(each, members), members))
+        send_steps(bootstrap, topic)
+        list(threads.map(lambda each: work(each, done), members))
     print(f"sent: {', '.join(STEPS)}")
     print(f"done: {', '.join(done)}")
+    for member in members:
+        member.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What must keep its order goes through one queue with one active consumer.
+"""One queue, one active consumer: the steps of an order stay in sequence.
 
 Watch the end: the first step is slow, and the later ones wait for it.
 """
@@ -6,13 +6,17 @@ Watch the end: the first step is slow, and the later ones wait for it.
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from uuid import uuid4
 
 import pika
 
 STEPS = ["placed", "paid", "shipped"]
-QUEUE = {"x-queue-type": "quorum", "x-single-active-consumer": True}
+
+
+def create(url, queue):
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        arguments = {"x-queue-type": "quorum", "x-single-active-consumer": True}
+        connection.channel().queue_declare(queue, durable=True, arguments=arguments)
 
 
 def send_steps(url, queue):
@@ -23,15 +27,12 @@ def send_steps(url, queue):
             channel.basic_publish("", queue, step.encode())
 
 
-def work(url, queue, done, everyone_is_ready):
-    """Handle steps until none has come for three seconds; note each in `done` when it is done."""
+def work(url, queue, done):
+    """Handle steps until none has come for three seconds; add each to `done`."""
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
-        channel.queue_declare(queue, durable=True, arguments=QUEUE)
         channel.basic_qos(prefetch_count=1)
-        steps = channel.consume(queue, inactivity_timeout=3)
-        everyone_is_ready.wait(30)
-        for method, _, body in steps:
+        for method, _, body in channel.consume(queue, inactivity_timeout=3):
             if method is None:
                 return
             if body == b"placed":
@@ -41,12 +42,11 @@ def work(url, queue, done, everyone_is_ready):
 
 
 def main(url="amqp://localhost", queue=f"orders-{uuid4().hex[:8]}"):
-    done, everyone_is_ready = [], Barrier(3)
-    with ThreadPoolExecutor(2) as workers:
-        working = [workers.submit(work, url, queue, done, everyone_is_ready) for _ in "12"]
-        everyone_is_ready.wait(60)
-        send_steps(url, queue)
-        [each.result() for each in working]
+    create(url, queue)
+    send_steps(url, queue)
+    done = []
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: work(url, queue, done), range(2)))
     print(f"sent: {', '.join(STEPS)}")
     print(f"done: {', '.join(done)}")
 

@@ -1,4 +1,5 @@
-"""Every subscriber gets its own copy, and one that comes late can still read what was before.
+"""Every subscriber gets its own copy, and one that comes late can still read
+what was before.
 
 Watch the audit: it subscribes after the fact and reads the order from the log.
 """
@@ -16,12 +17,14 @@ def publish(bootstrap, topic, event):
 
 
 def read_as(group, bootstrap, topic, count):
-    """Read up to `count` events as the group `group`; each group has an offset of its own."""
+    """Read up to `count` events as the group `group`; each group has an offset
+    of its own.
+    """
     with KafkaConsumer(
         topic,
         bootstrap_servers=bootstrap,
         group_id=f"{topic}-{group}",
-        auto_offset_reset="earliest",  # A group without an offset starts at the oldest record.
+        auto_offset_reset="earliest",  # Where a group without an offset starts.
         consumer_timeout_ms=10000,
     ) as consumer:
         return [record.value.decode() for record in islice(consumer, count)]

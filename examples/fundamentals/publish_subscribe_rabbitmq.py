@@ -1,6 +1,8 @@
-"""Every subscriber gets its own copy, and one that comes late has missed what was before.
+"""Every subscriber gets its own copy, and one that comes late has missed what
+was before.
 
-Watch the audit: its queue gets copies from the moment it is bound, and none from before.
+Watch the audit: its queue gets copies from the moment it is bound, and none
+from before.
 """
 
 import sys
@@ -10,7 +12,9 @@ import pika
 
 
 def subscribe(channel, exchange, subscriber):
-    """Give `subscriber` a queue of its own, bound to the exchange; return the queue's name."""
+    """Give `subscriber` a queue of its own, bound to the exchange; return the
+    queue's name.
+    """
     channel.exchange_declare(exchange, "fanout", durable=True)
     queue = f"{exchange}-{subscriber}"
     channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})

@@ -29,12 +29,14 @@ def receive(bootstrap, topic, count):
 
 def main(bootstrap="localhost:9092", topic=f"orders-{uuid4().hex[:8]}"):
     orders = ["order 1: a lamp", "order 2: two books"]
-    producer = get_context("spawn").Process(target=send_orders, args=(bootstrap, topic, orders))
+    producer = get_context("spawn").Process(
+        target=send_orders, args=(bootstrap, topic, orders)
+    )
     producer.start()
     producer.join(30)
-    print(f"the producer sent {len(orders)} orders and ended with exit code {producer.exitcode}")
+    print(f"producer sent {len(orders)} orders and exited with {producer.exitcode}")
     for order in receive(bootstrap, topic, len(orders)):
-        print(f"the consumer received '{order}'")
+        print(f"consumer received '{order}'")
 
 
 if __name__ == "__main__":

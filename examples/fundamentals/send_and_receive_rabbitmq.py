@@ -14,7 +14,7 @@ import pika
 def send_orders(url, queue, orders):
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
-        channel.confirm_delivery()  # From here on publishing waits until the broker has it.
+        channel.confirm_delivery()  # From now on publishing waits for the confirm.
         channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
         for order in orders:
             channel.basic_publish("", queue, order.encode())
@@ -24,7 +24,9 @@ def receive(url, queue, count):
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
         received = []
-        for method, _, body in islice(channel.consume(queue, inactivity_timeout=10), count):
+        for method, _, body in islice(
+            channel.consume(queue, inactivity_timeout=10), count
+        ):
             if method is None:
                 break  # Ten seconds without an order.
             channel.basic_ack(method.delivery_tag)
@@ -34,12 +36,14 @@ def receive(url, queue, count):
 
 def main(url="amqp://localhost", queue=f"orders-{uuid4().hex[:8]}"):
     orders = ["order 1: a lamp", "order 2: two books"]
-    producer = get_context("spawn").Process(target=send_orders, args=(url, queue, orders))
+    producer = get_context("spawn").Process(
+        target=send_orders, args=(url, queue, orders)
+    )
     producer.start()
     producer.join(30)
-    print(f"the producer sent {len(orders)} orders and ended with exit code {producer.exitcode}")
+    print(f"producer sent {len(orders)} orders and exited with {producer.exitcode}")
     for order in receive(url, queue, len(orders)):
-        print(f"the consumer received '{order}'")
+        print(f"consumer received '{order}'")
 
 
 if __name__ == "__main__":

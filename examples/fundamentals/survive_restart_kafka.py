@@ -1,4 +1,4 @@
-"""The broker restarts, and an order that was acknowledged is still there.
+"""The broker is killed and started, and an acknowledged order is still there.
 
 Watch the order: nobody reads it until the broker has been down and is up again.
 """
@@ -25,7 +25,7 @@ def receive(bootstrap, topic):
 def main(broker, topic="orders"):
     offset = send_order(broker.address, topic, "order 1: a lamp")
     print(f"the broker acknowledged the order at offset {offset}")
-    broker.stop()
+    broker.kill()
     broker.start()
-    print("the broker was stopped and started")
+    print("the broker was killed and started")
     print(f"received: {receive(broker.address, topic)}")

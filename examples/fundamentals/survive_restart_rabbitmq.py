@@ -1,6 +1,6 @@
-"""The broker restarts, and an order that was confirmed is still there.
+"""The broker is killed and started, and a confirmed order is still there.
 
-Watch the two settings: the queue is durable and the message is persistent.
+Watch two settings of this classic queue: it is durable, and the message is persistent.
 """
 
 import pika
@@ -10,7 +10,9 @@ def send_order(url, queue, order):
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        channel.queue_declare(queue, durable=True)
+        channel.queue_declare(
+            queue, durable=True, arguments={"x-queue-type": "classic"}
+        )
         persistent = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
         channel.basic_publish("", queue, order.encode(), persistent)
 
@@ -30,7 +32,7 @@ def receive(url, queue):
 def main(broker, queue="orders"):
     send_order(broker.address, queue, "order 1: a lamp")
     print("the broker confirmed the order")
-    broker.stop()
+    broker.kill()
     broker.start()
-    print("the broker was stopped and started")
+    print("the broker was killed and started")
     print(f"received: {receive(broker.address, queue)}")
