@@ -79,7 +79,7 @@ def python(session: nox.Session, *arguments: str, lock: str = "book.lock") -> No
     """
     environment(session, lock)
     own = str(programs(lock) / "python")
-    session.run(own, *arguments, interrupt_timeout=5, terminate_timeout=30)
+    session.run(own, *arguments, interrupt_timeout=10, terminate_timeout=30)
 
 
 def sphinx(session: nox.Session, builder: str, output: Path, *arguments: str) -> None:

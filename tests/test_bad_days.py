@@ -10,6 +10,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
@@ -63,7 +64,7 @@ def until(fact, seconds=30):
 
 
 def gone(process):
-    """Tell whether the process has ended, also if nobody has asked for its exit code."""
+    """Tell whether the process has ended, if only as a zombie."""
     with suppress(psutil.NoSuchProcess):
         return process.status() == psutil.STATUS_ZOMBIE
     return True
@@ -264,6 +265,7 @@ def test_the_end_of_a_paused_process_takes_its_children_along(node, end):
     process = node.run("sleep 60 & echo ready; wait")
     (child,) = process.children()
     node.pause()
+    assert until(lambda: process.status() == psutil.STATUS_STOPPED)
     start = time.monotonic()
     getattr(node, end)()
     assert time.monotonic() - start < node.grace / 2
@@ -346,6 +348,17 @@ def test_an_address_that_never_answers_is_named_within_ten_seconds():
         assert f"No Kafka answers at {where}" in kafka.result()
         assert f"No RabbitMQ answers at amqp://{where}/" in rabbitmq.result()
     assert time.monotonic() - start < 10
+
+
+def test_a_name_server_that_never_answers_is_not_waited_for(monkeypatch):
+    over = Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(60) and [])
+    monkeypatch.setattr("brokers.reach.PATIENCE", 0)
+    try:
+        with pytest.raises(BrokerError, match=r"No Kafka answers at slow\.example"):
+            reach("kafka", "slow.example:9092")
+    finally:
+        over.set()
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def receive(address, topic, count):
     with KafkaConsumer(
         topic,
         bootstrap_servers=address.split(","),
+        group_id=topic,
         auto_offset_reset="earliest",
         consumer_timeout_ms=10000,
     ) as consumer:
@@ -192,5 +193,6 @@ def test_what_was_acknowledged_survives_the_leader_and_the_node_comes_back(
     send(others, topic, ["one more"])
     assert partition(others, topic)["leader_id"] != leader
     assert receive(others, topic, len(ORDERS) + 1) == [*ORDERS, "one more"]
+    assert len(partition(others, "__consumer_offsets")["replica_nodes"]) == 3
     lost.start()
     assert until(lambda: len(partition(others, topic)["isr_nodes"]) == 3)

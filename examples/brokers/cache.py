@@ -70,6 +70,3 @@ def track(text: str, steps, count: int) -> None:
 
     for _ in track(steps, text, count, console=Console(stderr=True)):
         pass
-
-
-folder_to_read = folder

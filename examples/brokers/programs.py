@@ -21,6 +21,7 @@ from .reach import NAME, USUAL, VARIABLE, reach, yours
 EXAMPLES = Path(__file__).parents[1]
 START = {"kafka": kafka, "rabbitmq": rabbitmq}
 DEADLINE = 120  # Seconds that one program may take.
+PATIENCE = 5  # Seconds that it has to end after Ctrl-C.
 AT_ONCE = 3  # Programs that run at the same time: most of their time is waiting.
 
 
@@ -174,7 +175,8 @@ def _run_on(leash: Leash, program: Program, addresses: dict) -> CompletedProcess
     if not program.nodes:
         env[variable] = addresses[program.broker]
     command = [sys.executable, str(EXAMPLES), program.name]
-    leash.start(command, stdout=PIPE, stderr=PIPE, text=True, env=env)
+    pipes = {"stdout": PIPE, "stderr": PIPE, "text": True}
+    leash.start(command, PATIENCE, env=env, **pipes)
     try:
         output, errors = leash.process.communicate(timeout=DEADLINE)
         code = leash.process.returncode

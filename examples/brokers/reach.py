@@ -74,10 +74,8 @@ def without_password(address: str) -> str:
 
 def _call_kafka(address: str) -> None:
     servers = address.split(",")
-    if not any(
-        _connects(each) for each in servers
-    ):  # The client would try again until the end.
-        raise ConnectionError
+    if not any(_connects(each) for each in servers):
+        raise ConnectionError  # The client would not say so but try again and again.
     client = {
         "bootstrap_timeout_ms": PATIENCE * 1000,
         "request_timeout_ms": PATIENCE * 500,

@@ -21,8 +21,9 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="session")
 def book():
     """The address of the built book."""
-    assert (HTML / "index.html").exists(), "Build the book first: `python -m nox -s html`."
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=HTML)) as server:
+    assert (HTML / "index.html").exists(), "Run `python -m nox -s html` first."
+    handler = partial(Quiet, directory=HTML)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
