@@ -289,6 +289,17 @@ def test_a_process_whose_leash_was_killed_is_ended_with_the_next_call(node):
     assert until(lambda: gone(process))
 
 
+def test_a_leash_that_was_killed_before_it_started_anything_ends_nobody_else():
+    run = """if True:
+        import subprocess
+        from brokers.process import Leash
+        leash = Leash()
+        leash.process = subprocess.Popen(["sh", "-c", "kill -9 $$"])
+        leash.end()
+    """
+    assert python("-c", run).returncode == 0
+
+
 def test_ports_are_given_once_and_not_from_those_of_outgoing_connections():
     first, second = free_ports(20), free_ports(20)
     assert len({*first, *second}) == 40

@@ -114,7 +114,8 @@ class Leash:
         with self._here as line:
             while line.fileno() != -1 and line.recv(1024):
                 pass  # The leash keeps its end open for as long as it lives.
-        if self.process and self.process.wait() < 0:  # Somebody killed the leash.
+        killed = self.process is not None and self.process.wait() < 0
+        if killed and self.pid:  # The leash was, by somebody, and its command was not.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
