@@ -138,8 +138,9 @@ def outputs(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests against real brokers."""
-    coverage = ["--cov", "--cov-report=term"]
-    python(session, "-m", "pytest", *coverage, *session.posargs)
+    # Most of a test's time is waiting, so three files run at a time, on shared brokers.
+    together = ["-n", "3", "--dist", "loadfile"]
+    python(session, "-m", "pytest", "--cov", *together, *session.posargs)
 
 
 @nox.session
@@ -157,7 +158,7 @@ def linkcheck(session: nox.Session) -> None:
 
 @nox.session
 def preview(session: nox.Session) -> None:
-    """Show the book on localhost:8000 and build it again whenever a page or example changes."""
+    """Show the book on localhost:8000 and follow each edit of a page or example."""
     watch = ["--watch", "examples", "--watch", "conf.py", "--ignore", "*/__pycache__/*"]
     python(session, "-m", "sphinx_autobuild", "-c", ".", *watch, "book", str(HTML))
 

@@ -1,33 +1,59 @@
 """One Kafka and one RabbitMQ for the whole run; fresh names for each test."""
 
+import os
 import uuid
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from brokers import kafka as start_kafka
 from brokers import rabbitmq as start_rabbitmq
 from brokers.reach import reach, yours
 
+START = {"kafka": start_kafka, "rabbitmq": start_rabbitmq}
+STARTED = ExitStack()
 
-def address_of(name, start):
+
+def shared(name):
+    """Return the variable that hands a broker's address to the processes of one run."""
+    return f"TESTS_{name.upper()}"
+
+
+def pytest_sessionstart(session):
+    """With `-n`, start the brokers here, before the processes that share them."""
+    if session.config.getoption("numprocesses", None):
+        for name in START:
+            os.environ[shared(name)] = STARTED.enter_context(running(name))
+
+
+def pytest_sessionfinish():
+    STARTED.close()
+
+
+@contextmanager
+def running(name):
     """Yield the address of the reader's broker, or of one started for this run."""
-    if address := yours(name):
+    if address := os.environ.get(shared(name)):
+        yield address
+    elif address := yours(name):
         reach(name, address)
         yield address
-        return
-    with start() as broker:
-        yield broker.address
+    else:
+        with START[name]() as broker:
+            yield broker.address
 
 
 @pytest.fixture(scope="session")
 def kafka():
     """The address of a Kafka node."""
-    yield from address_of("kafka", start_kafka)
+    with running("kafka") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def rabbitmq():
     """The URL of a RabbitMQ node."""
-    yield from address_of("rabbitmq", start_rabbitmq)
+    with running("rabbitmq") as address:
+        yield address
 
 
 @pytest.fixture

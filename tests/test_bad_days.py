@@ -33,6 +33,7 @@ def python(*arguments, **environment):
         capture_output=True,
         text=True,
         timeout=100,
+        start_new_session=True,
     )
 
 

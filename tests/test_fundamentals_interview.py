@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from multiprocessing import get_context
@@ -13,7 +14,12 @@ from brokers import kafka as start_kafka
 from brokers import rabbitmq as start_rabbitmq
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
-from pika.exceptions import AMQPConnectionError, NackError, UnroutableError
+from pika.exceptions import (
+    AMQPConnectionError,
+    ChannelClosedByBroker,
+    NackError,
+    UnroutableError,
+)
 from pika.spec import BasicProperties
 
 
@@ -197,18 +203,38 @@ def test_kafka_commit_covers_every_record_before_it(kafka, topic):
         assert read(second, 1) == ["4"]
 
 
+def take_one_and_wait(url, queue, prefetch):
+    """Take one message, acknowledge it, and stay until somebody ends the process."""
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        ((tag, _, _),) = take(channel, queue, limit=1, prefetch=prefetch)
+        channel.basic_ack(tag)
+        connection.sleep(60)
+
+
 def test_rabbitmq_gives_back_each_message_that_was_prefetched_and_not_acknowledged(
-    connect, queue
+    rabbitmq, connect, queue
 ):
-    first = connect()
-    declare(first, queue)
-    publish(first, queue, 10)
-    taken = take(first, queue, limit=10, prefetch=10)
-    first.basic_ack(taken[2][0])
-    first.connection.close()
-    again = take(connect(), queue)
-    assert bodies(again) == ["1", "2", "4", "5", "6", "7", "8", "9", "10"]
-    assert all(redelivered for *_, redelivered in again)
+    channel = connect()
+    declare(channel, queue)
+    publish(channel, queue, 10)
+    arguments = (rabbitmq, queue, 10)
+    worker = get_context("spawn").Process(target=take_one_and_wait, args=arguments)
+    worker.start()
+    deadline = time.monotonic() + 30
+    while channel.queue_declare(queue, passive=True).method.message_count:
+        assert time.monotonic() < deadline
+    connect().connection.sleep(1)  # The acknowledgement is on its way.
+    worker.kill()
+    worker.join(10)
+    again = take(channel, queue)
+    assert bodies(again) == ["2", "3", "4", "5", "6", "7", "8", "9", "10"]
+    assert all(redelivered for *_, redelivered in again)  # The program saw one of ten.
+
+
+def test_rabbitmq_closes_the_channel_of_who_publishes_to_no_exchange(channel):
+    with pytest.raises(ChannelClosedByBroker, match="404"):
+        channel.basic_publish("no-such-exchange", "orders", b"order 1")
 
 
 def test_rabbitmq_gives_a_returned_message_after_those_that_went_out_before(
@@ -340,17 +366,28 @@ def fallen_behind_retention(bootstrap, topic, reset):
 # A consumer goes away: when does somebody else get its message?
 
 
-def test_kafka_member_that_leaves_hands_over_at_once(kafka, topic):
-    send(kafka, topic, 1)
+def test_kafka_member_that_leaves_hands_over_by_the_next_heartbeat(kafka, topic):
+    create_topic(kafka, topic, 2)
     with (
         member(kafka, topic, session_timeout_ms=30000) as first,
         member(kafka, topic, session_timeout_ms=30000) as second,
+        ThreadPoolExecutor(2) as threads,
     ):
-        assert read(first, 1) == ["1"]
+        both = (first, second)
+        list(threads.map(lambda each: share_out(each, both), both))
         first.close()
         left = time.monotonic()
-        assert read(second, 1) == ["1"]
-        assert time.monotonic() - left < 10
+        while len(second.assignment()) != 2:
+            assert time.monotonic() - left < 10  # The session is 30 seconds long.
+            second.poll(timeout_ms=100)
+
+
+def share_out(consumer, members):
+    """Poll until each of two members has one partition."""
+    deadline = time.monotonic() + 30
+    while any(len(each.assignment()) != 1 for each in members):
+        assert time.monotonic() < deadline
+        consumer.poll(timeout_ms=100)
 
 
 def test_kafka_member_that_does_not_poll_loses_its_partition(kafka, topic):
