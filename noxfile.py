@@ -118,7 +118,7 @@ def epub(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Run the examples on brokers of their own: all, a chapter, or one, named after `--`."""
+    """Run the examples, or after `--` a chapter or one, on brokers of their own."""
     python(session, "examples", "--all", *session.posargs)
 
 
@@ -152,7 +152,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def linkcheck(session: nox.Session) -> None:
-    """Ask every link to another site whether it is still there (needs the network)."""
+    """Ask whether every link to another site still leads there."""
     sphinx(session, "linkcheck", ROOT / "_build" / "linkcheck")
 
 
@@ -165,7 +165,7 @@ def preview(session: nox.Session) -> None:
 
 @nox.session
 def doctor(session: nox.Session) -> None:
-    """Say what is here, what is missing and what it costs; it gets and starts nothing."""
+    """Say what is here, what is missing and what it costs; get and start nothing."""
     own = programs() / "python"
     session.run(str(own) if own.exists() else sys.executable, "examples", "--doctor")
 
@@ -178,7 +178,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Check the built pages in Chromium: tabs, answers, accessibility, no outside request."""
+    """Check the built pages in Chromium: tabs, answers, accessibility."""
     html(session)
     python(
         session, "-m", "pytest", "tests/browser", *session.posargs, lock="browser.lock"
@@ -187,7 +187,7 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Pin the newest packages in book.lock and browser.lock (needs uv: `pip install uv`)."""
+    """Pin the newest packages in the two locks (needs uv: `pip install uv`)."""
     options = [
         "--universal",
         "--python-version",

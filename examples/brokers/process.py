@@ -120,6 +120,16 @@ class Leash:
                 os.killpg(self.pid, signal.SIGKILL)
 
 
+def is_frozen(pid: int) -> bool:
+    """Tell whether every thread of a process has stopped, where /proc shows it."""
+    stats = Path(f"/proc/{pid}/task").glob("*/stat")
+    try:
+        states = [stat.read_text().rpartition(")")[2].split()[0] for stat in stats]
+    except FileNotFoundError:
+        return False  # A thread has just ended, so the process runs.
+    return all(state == "T" for state in states)
+
+
 @dataclass
 class Node:
     """One broker process and the folder it lives in.
@@ -199,8 +209,17 @@ class Node:
             self._leash.end()
 
     def pause(self) -> None:
-        """Freeze the broker with SIGSTOP: its connections stay and nothing answers."""
+        """Freeze the broker with SIGSTOP: its connections stay and nothing answers.
+
+        It returns when every thread has stopped, which the signal alone does not wait
+        for.
+        """
         self._signal(signal.SIGSTOP)
+        end = time.monotonic() + 10
+        while not is_frozen(self.pid):
+            if time.monotonic() > end:
+                raise BrokerError(f"{self.name} did not freeze: start the run again.")
+            time.sleep(0.002)
 
     def resume(self) -> None:
         """Let a paused broker go on."""
