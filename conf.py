@@ -1,10 +1,20 @@
 """Sphinx settings, read with `-c .`; only what differs from the default."""
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "book" / "_extensions"))
+ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / "book" / "_extensions"))
+
+# The ePub bears the date of the commit, so that two builds of it are the same file.
+if shutil.which("git") and "SOURCE_DATE_EPOCH" not in os.environ:
+    command = ["git", "log", "-1", "--format=%ct"]
+    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if date := commit.stdout.strip():
+        os.environ["SOURCE_DATE_EPOCH"] = date
 
 project = "Proof of Delivery"
 author = "The Proof of Delivery authors"

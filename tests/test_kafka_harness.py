@@ -12,6 +12,7 @@ import psutil
 import pytest
 from brokers import BrokerError, kafka
 from brokers.process import HOST, listening
+from brokers.reach import reach
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaTimeoutError
 
@@ -156,6 +157,25 @@ def test_a_node_that_cannot_start_says_why(broker):
     finally:
         settings.write_text(good)
         broker.start()
+
+
+def test_an_address_that_kafka_advertises_in_vain_is_named(broker, monkeypatch):
+    broker.stop()
+    (node,) = broker.nodes
+    settings = node.folder / "server.properties"
+    good = settings.read_text()
+    advertised = f"advertised.listeners=PLAINTEXT://{HOST}:"
+    settings.write_text(good.replace(f"{advertised}{port_of(node)}", f"{advertised}1"))
+    with monkeypatch.context() as patch:
+        patch.setattr(node, "ready", lambda: listening(port_of(node)))
+        node.start()
+    try:
+        with pytest.raises(BrokerError, match=r"correct its advertised\.listeners"):
+            reach("kafka", broker.address)
+    finally:
+        node.stop()
+        settings.write_text(good)
+        node.start()
 
 
 def test_a_node_that_is_too_slow_is_killed(broker):

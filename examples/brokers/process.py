@@ -58,12 +58,12 @@ def listening(port: int) -> bool:
 
 
 def check_platform() -> None:
-    """Raise BrokerError on a platform that cannot start brokers."""
+    """Raise BrokerError on a platform without sessions and process groups."""
     if os.name != "posix":
         raise BrokerError(
-            "Brokers can be started on Linux and macOS: on Windows, use the Windows "
-            "Subsystem for Linux, or set KAFKA_BOOTSTRAP_SERVERS and AMQP_URL to the "
-            "addresses of brokers that run already."
+            "This needs Linux or macOS: on Windows, use the Windows Subsystem for "
+            "Linux, or set KAFKA_BOOTSTRAP_SERVERS and AMQP_URL to brokers that run "
+            "already, and run the programs one by one."
         )
 
 

@@ -71,7 +71,8 @@ def make_node(rabbit: Installation, folder: Path, port: int, epmd: int) -> Node:
         **rabbit.env,
         "HOME": str(folder.parent),  # There is the cookie that a cluster shares.
         # For every Erlang process, also the short-lived ones that form a cluster.
-        "ERL_AFLAGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        # The run's own epmd is there; a daemon that Erlang starts would stay behind.
+        "ERL_AFLAGS": "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false",
         "ERL_EPMD_PORT": str(epmd),
         "ERL_EPMD_ADDRESS": HOST,
         "RABBITMQ_NODENAME": f"{folder.name}@localhost",
