@@ -18,7 +18,7 @@ if shutil.which("git") and "SOURCE_DATE_EPOCH" not in os.environ:
 
 project = "Proof of Delivery"
 author = "The Proof of Delivery authors"
-copyright = "CC BY-SA 4.0 (text), MIT (code)"
+copyright = "2026, text CC BY-SA 4.0, code MIT"
 version = release = "0.1"  # The ePub's metadata must name a version.
 language = "en"
 
