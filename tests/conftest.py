@@ -1,6 +1,7 @@
 """One Kafka and one RabbitMQ for the whole run; fresh names for each test."""
 
 import os
+import signal
 import uuid
 from contextlib import ExitStack, contextmanager
 
@@ -20,6 +21,8 @@ def shared(name):
 
 def pytest_sessionstart(session):
     """With `-n`, start the brokers here, before the processes that share them."""
+    # Behind a shell's & Ctrl-C is ignored, and what the tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if session.config.getoption("numprocesses", None):
         for name in START:
             os.environ[shared(name)] = STARTED.enter_context(running(name))

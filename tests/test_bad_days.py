@@ -497,7 +497,6 @@ def run(tmp_path):
     """Start Python with a mark by which all that it starts is found."""
     mark, temporary, output = uuid.uuid4().hex, tmp_path / "tmp", tmp_path / "output"
     temporary.mkdir()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's & ignores it.
 
     def processes(name=""):
         found = []
