@@ -14,7 +14,15 @@ from threading import Event
 
 import psutil
 import pytest
-from brokers import BrokerError, Node, cache, kafka_install, programs, serve
+from brokers import (
+    BrokerError,
+    Node,
+    cache,
+    kafka_install,
+    programs,
+    rabbitmq_node,
+    serve,
+)
 from brokers.process import HOST, PORTS, free_ports
 from brokers.reach import reach, yours
 
@@ -475,7 +483,7 @@ def test_a_port_in_use_is_named_before_anything_starts(taken, monkeypatch, capsy
         monkeypatch.delenv(name, raising=False)
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
-        ports = dict(zip(["kafka", "rabbitmq"], free_ports(2), strict=True))
+        ports = dict(zip(["kafka", "rabbitmq"], ports_to_serve_on(), strict=True))
         monkeypatch.setattr(serve, "PORT", ports | {taken: port})
         with pytest.raises(BrokerError, match=f"Port {port} is in use"):
             serve.serve()
@@ -487,9 +495,14 @@ def test_a_port_in_use_is_named_before_anything_starts(taken, monkeypatch, capsy
 SERVE = """if True:
     import runpy, sys
     from brokers import serve
-    serve.PORT = {"kafka": int(sys.argv.pop()), "rabbitmq": int(sys.argv.pop())}
+    serve.PORT = {"rabbitmq": int(sys.argv.pop()), "kafka": int(sys.argv.pop())}
     runpy.run_path("examples", run_name="__main__")
 """
+
+
+def ports_to_serve_on():
+    """Return a port for Kafka and one for RabbitMQ, which needs more above it."""
+    return free_ports(1)[0], rabbitmq_node.free_port(1)
 
 
 @pytest.fixture
@@ -551,7 +564,7 @@ MOMENTS = [
 
 @pytest.mark.parametrize(("arguments", "said", "name", "number"), MOMENTS)
 def test_a_run_that_is_ended_leaves_nothing(run, arguments, said, name, number):
-    ports = [str(port) for port in free_ports(2)]
+    ports = map(str, ports_to_serve_on())
     with run("-c", SERVE, *arguments, *ports) as started:
         assert until(lambda: said in run.output()), run.output()
         assert until(lambda: run.processes(name)), run.output()
@@ -594,7 +607,7 @@ def test_a_run_that_is_ended_at_once_leaves_nothing(run, number):
 
 
 def test_a_broker_that_dies_later_is_named_with_its_last_lines(run, rabbitmq):
-    ports = [str(port) for port in free_ports(2)]
+    ports = map(str, ports_to_serve_on())
     with run("-c", SERVE, "--serve", *ports, AMQP_URL=rabbitmq) as started:
         assert until(lambda: "Ctrl-C stops" in run.output()), run.output()
         (java,) = run.processes("java")
