@@ -97,6 +97,7 @@ def test_kafka_gives_every_group_its_own_copy_and_a_late_group_the_past(kafka, t
 def test_kafka_starts_a_group_without_an_offset_at_the_end_by_default(kafka, topic):
     publish_subscribe_kafka.publish(kafka, topic, "placed")
     with KafkaConsumer(topic, bootstrap_servers=kafka, group_id=topic) as late:
+        late.partitions_for_topic(topic)  # Whoever deals out partitions must know them.
         deadline = time.monotonic() + 30
         while not late.assignment() and time.monotonic() < deadline:
             late.poll(timeout_ms=100)
@@ -157,18 +158,21 @@ def test_two_workers_share_the_orders(program, broker, topic, request, capsys):
 
 def test_kafka_leaves_a_third_worker_idle_on_two_partitions(kafka, topic):
     competing_consumers_kafka.create(kafka, topic)
-    members = [
-        KafkaConsumer(topic, bootstrap_servers=kafka, group_id=topic) for _ in range(3)
-    ]
-    shares = []
-    deadline = time.monotonic() + 30
-    while shares != [0, 1, 1] and time.monotonic() < deadline:
-        for member in members:
-            member.poll(timeout_ms=50)
-        shares = sorted(len(member.assignment()) for member in members)
+    members = [competing_consumers_kafka.join_group(kafka, topic) for _ in range(3)]
+
+    def shares():
+        return sorted(len(member.assignment()) for member in members)
+
+    def poll_until_shared_out(member):
+        deadline = time.monotonic() + 30
+        while shares() != [0, 1, 1] and time.monotonic() < deadline:
+            member.poll(timeout_ms=100)
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(poll_until_shared_out, members))
+    assert shares() == [0, 1, 1]
     for member in members:
         member.close()
-    assert shares == [0, 1, 1]
 
 
 def test_rabbitmq_gives_a_third_worker_its_share(rabbitmq, queue):
