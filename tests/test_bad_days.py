@@ -25,6 +25,7 @@ from brokers import (
 )
 from brokers.process import HOST, PORTS, free_ports
 from brokers.reach import reach, yours
+from waiting import until
 
 ROOT = Path(__file__).parents[1]
 ON_LINUX = pytest.mark.skipif(
@@ -60,16 +61,6 @@ def own_environment(**changes):
     """Return the environment with `changes`, in which Python finds the harness."""
     found = {**os.environ, "PYTHONPATH": str(ROOT / "examples"), **changes}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def until(fact, seconds=30):
-    """Wait until `fact()` is true and return whether it became so."""
-    end = time.monotonic() + seconds
-    while not fact():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def gone(process):

@@ -6,7 +6,6 @@ They are this module's own, also for a reader who has a broker: it is not ours t
 import os
 import signal
 import socket
-import time
 
 import psutil
 import pytest
@@ -15,6 +14,7 @@ from brokers.process import HOST, listening
 from brokers.reach import reach
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaTimeoutError
+from waiting import until
 
 ORDERS = [f"order {number}" for number in range(50)]
 
@@ -61,16 +61,6 @@ def partition(address, topic):
     """Return what the cluster says about the only partition of the topic."""
     with KafkaAdminClient(bootstrap_servers=address.split(",")) as admin:
         return admin.describe_topics([topic])[0]["partitions"][0]
-
-
-def until(fact, seconds=30):
-    """Wait until `fact()` is true and return whether it became so."""
-    end = time.monotonic() + seconds
-    while not fact():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def port_of(node):

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Event, Thread
@@ -20,6 +19,7 @@ from brokers import BrokerError, rabbitmq, rabbitmq_install
 from brokers.process import HOST, free_ports
 from brokers.rabbitmq_node import free_port, rabbitmqctl
 from pika.exceptions import AMQPError
+from waiting import until
 
 ORDERS = [f"order {number}" for number in range(50)]
 PERSISTENT = pika.BasicProperties(delivery_mode=2)
@@ -92,16 +92,6 @@ def receive(address, queue, count):
             if len(bodies) == count:
                 break
     return bodies
-
-
-def until(fact, seconds=60):
-    """Wait until `fact()` is true and return whether it became so."""
-    end = time.monotonic() + seconds
-    while not fact():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def test_confirmed_messages_survive_stop_and_start(broker):
