@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-sys.path.insert(0, str(ROOT / "book" / "_extensions"))
+sys.path[:0] = [str(ROOT / "book" / "_extensions"), str(ROOT / "examples")]
 
 # The ePub bears the date of the commit, so that two builds of it are the same file.
 if shutil.which("git") and "SOURCE_DATE_EPOCH" not in os.environ:
@@ -27,9 +27,11 @@ extensions = [
     "sphinx_design",
     "sphinx_copybutton",
     "example",
+    "lab",
     "question",
     "question_index",
     "diagram",
+    "partition_player",
     "page_weight",
     "epub_pages",
     "epub_package",

@@ -136,6 +136,12 @@ def outputs(session: nox.Session) -> None:
 
 
 @nox.session
+def lab(session: nox.Session) -> None:
+    """Run the labs, or after `--` some, `--times 20` for the spread."""
+    python(session, "examples", "--lab", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests against real brokers."""
     # Most of a test's time is waiting, so three files run at a time, on shared brokers.

@@ -8,9 +8,10 @@ MODES = {
     "--all": "run them on brokers started for that",
     "--serve": "run both brokers on their usual ports",
     "--doctor": "say what is here and what is missing",
+    "--lab": "run labs, each on brokers of its own",
 }
 WITH_ALL = {
-    "--record": "with --all: write down what they print",
+    "--record": "with --all or --lab: write down what came out",
     "--check": "with --all: fail if they print something else than the book",
 }
 
@@ -18,13 +19,16 @@ WITH_ALL = {
 def main():
     """Do what the command line says; return the exit code or a sentence."""
     parser = argparse.ArgumentParser(prog="python examples", description=__doc__)
-    names = "a program, or with --all a chapter; none: all"
+    names = "a program, with --all a chapter, with --lab a lab; none: all"
     parser.add_argument("names", nargs="*", help=names)
     group = parser.add_mutually_exclusive_group()
     for mode, text in MODES.items():
         group.add_argument(mode, action="store_true", help=text)
     for option, text in WITH_ALL.items():
         parser.add_argument(option, action="store_true", help=text)
+    parser.add_argument(
+        "--times", type=int, default=1, help="with --lab: how often (default 1)"
+    )
     options = parser.parse_args()
     for name in ("SIGTERM", "SIGHUP"):  # They unwind what was started, as Ctrl-C does.
         if number := getattr(signal, name, None):
@@ -57,6 +61,11 @@ def run(options):
         elif options.all:
             chosen = programs.find(*options.names)
             return 0 if programs.run_all(chosen, options.record, options.check) else 1
+        elif options.lab:
+            from brokers import labs
+
+            for name in options.names or labs.names():
+                labs.run(name, options.times, options.record)
         elif options.names:
             for program in programs.find(*options.names):
                 programs.run(program)

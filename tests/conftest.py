@@ -8,7 +8,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from brokers import kafka as start_kafka
 from brokers import rabbitmq as start_rabbitmq
+from brokers.kafka_connect import connect as start_connect
 from brokers.reach import reach, yours
+from brokers.schema_registry import registry as start_registry
 
 START = {"kafka": start_kafka, "rabbitmq": start_rabbitmq}
 STARTED = ExitStack()
@@ -57,6 +59,20 @@ def rabbitmq():
     """The URL of a RabbitMQ node."""
     with running("rabbitmq") as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def connect(kafka):
+    """The URL of the REST API of a Kafka Connect worker beside that node."""
+    with start_connect(kafka) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def registry(kafka):
+    """The URL of a Schema Registry."""
+    with start_registry(kafka) as url:
+        yield url
 
 
 @pytest.fixture

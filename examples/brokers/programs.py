@@ -14,13 +14,18 @@ from subprocess import PIPE, CompletedProcess, TimeoutExpired
 
 from . import recorded
 from .cache import BrokerError, say
+from .kafka_connect import connect
 from .kafka_node import kafka
+from .kafka_streams import streams
 from .process import Leash
 from .rabbitmq_node import rabbitmq
 from .reach import NAME, USUAL, VARIABLE, reach, yours
+from .schema_registry import registry
 
 EXAMPLES = Path(__file__).parents[1]
 START = {"kafka": kafka, "rabbitmq": rabbitmq}
+# What a program names in its `main`, and what starts it beside a broker.
+SERVICES = {"connect": connect, "registry": registry, "streams": streams}
 DEADLINE = 120  # Seconds that one program may take.
 PATIENCE = 5  # Seconds that it has to end after Ctrl-C.
 AT_ONCE = 3  # Programs that run at the same time: most of their time is waiting.
@@ -48,12 +53,17 @@ class Program:
         return EXAMPLES / f"{self.name}.out"
 
     @property
-    def nodes(self) -> int:
-        """How many nodes of its own it needs: 0 if it takes the address of a broker."""
+    def parameters(self) -> list[str]:
+        """The names of what its `main` is handed."""
         tree = ast.parse(self.path.read_text())
         functions = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
         main = next(each for each in functions if each.name == "main")
-        return {"broker": 1, "cluster": 3}.get(main.args.args[0].arg, 0)
+        return [each.arg for each in main.args.args]
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes of its own it needs: 0 if it takes the address of a broker."""
+        return {"broker": 1, "cluster": 3}.get(self.parameters[0], 0)
 
 
 def find(*names: str) -> list[Program]:
@@ -79,12 +89,21 @@ def find(*names: str) -> list[Program]:
 
 
 def run(program: Program) -> None:
-    """Run `program` here, against the reader's broker or, if it stops one, its own."""
+    """Run `program` here, against the reader's broker or, if it stops one, its own.
+
+    The services that its `main` names are started for it.
+    """
     main = importlib.import_module(program.name.replace("/", ".")).main
     if not program.nodes:
         address = yours(program.broker) or USUAL[program.broker]
         reach(program.broker, address)
-        main(address)
+        with contextlib.ExitStack() as stack:
+            services = {
+                name: stack.enter_context(start(address))
+                for name, start in SERVICES.items()
+                if name in program.parameters
+            }
+            main(address, **services)
         return
     if yours(program.broker):
         raise BrokerError(

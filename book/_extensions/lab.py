@@ -1,0 +1,77 @@
+"""The `lab` directive: a failure that was made on purpose, repeated and counted."""
+
+import json
+from pathlib import Path
+
+from docutils import nodes
+from example import literal
+from labs import summary
+from sphinx.util.docutils import SphinxDirective
+
+TITLES = {"kafka": "Kafka", "rabbitmq": "RabbitMQ"}
+
+
+def plain_table(head, rows):
+    """Return a table with a header row; the first cell of each row is its heading."""
+    group = nodes.tgroup("", cols=len(head))
+    group += [
+        nodes.colspec("", colwidth=1, stub=1 if not i else 0) for i in range(len(head))
+    ]
+    for kind, lines in ((nodes.thead(), [head]), (nodes.tbody(), rows)):
+        for line in lines:
+            cells = [nodes.entry("", nodes.paragraph("", cell)) for cell in line]
+            kind += nodes.row("", *cells)
+        group += kind
+    return nodes.table("", group, classes=["lab-table"])
+
+
+class Lab(SphinxDirective):
+    """Show how a lab is run, one of its runs as a timeline, and the counts of all."""
+
+    required_arguments = 1
+
+    def run(self):
+        root = Path(self.env.srcdir, self.config.examples_root).resolve()
+        name = self.arguments[0]
+        recorded = root / "labs" / f"{name}.json"
+        self.env.note_dependency(recorded)
+        if not recorded.is_file():
+            raise self.error(
+                f"{root.name}/labs/{name}.json is missing: run `python -m nox -s lab "
+                f"-- {name} --times 20 --record`, or correct the name."
+            )
+        data = json.loads(recorded.read_text(encoding="utf-8"))
+        variants, rows = summary.table(data["runs"])
+        brokers = " and ".join(
+            f"{TITLES[each]} {data['brokers'][each]}" for each in data["brokers"]
+        )
+        clients = " and ".join(
+            f"{each} {data['clients'][each]}" for each in data["clients"]
+        )
+        content = [
+            literal(f"$ python -m nox -s lab -- {name}", "console", "example-command"),
+            nodes.paragraph(
+                "",
+                f"Each was run {data['times']} times on {data['date']}, with "
+                f"{brokers}, {clients}, on {data['machine']}. A number with a range is "
+                "the median, and the least and the most.",
+            ),
+            plain_table(
+                ["", *variants], [[what, *cells] for what, cells in rows.items()]
+            ),
+        ]
+        for variant in variants:
+            typical = summary.typical(data["runs"], variant)
+            content.append(nodes.rubric("", f"{variant}: one run", classes=["lab-run"]))
+            content.append(
+                plain_table(
+                    ["seconds", "what happened"],
+                    [[f"{at:.2f}", event] for at, event in typical["timeline"]],
+                )
+            )
+        return [nodes.container("", *content, classes=["lab"])]
+
+
+def setup(app):
+    app.add_directive("lab", Lab)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

