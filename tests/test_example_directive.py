@@ -2,6 +2,7 @@ import pytest
 from sphinx_build import SAMPLE, build, copy_of_the_sample, page, write
 
 PROGRAMS = SAMPLE / "examples" / "fundamentals"
+MAIN = "def main():\n    pass\n"
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,27 @@ def test_source_link_leads_to_the_repository_if_there_is_one(tmp_path):
     assert link["href"] == "https://code.example/book/examples/fundamentals/a_kafka.py"
 
 
-@pytest.mark.parametrize(("name", "block"), [("a_kafka.py", 0), ("a_kafka.out", 2)])
+def test_java_program_is_shown_whole_before_what_drives_it(tmp_path):
+    one_page(
+        tmp_path, ":::{example} fundamentals/a\n:function: main\n:::", a_kafka=MAIN
+    )
+    java = "class A {}\n"
+    write(tmp_path, {"examples/fundamentals/a_kafka.java": java})
+    built = build(tmp_path)
+    example = page(built.output, "index.html").select_one(".example")
+    paths = example.select(".example-path")
+    assert [path.text for path in paths] == [
+        "examples/fundamentals/a_kafka.java",
+        "examples/fundamentals/a_kafka.py: main",
+    ]
+    assert [block.text for block in example.select("pre")[:2]] == [java, MAIN]
+    assert example.select("pre")[0].select("span.kd"), "Java has no highlighting"
+    assert (built.output / paths[0].a["href"]).read_text() == java
+
+
+@pytest.mark.parametrize(
+    ("name", "block"), [("a_kafka.py", 0), ("a_kafka.java", 0), ("a_kafka.out", 2)]
+)
 def test_edited_program_or_output_rebuilds_the_page(tmp_path, name, block):
     one_page(
         tmp_path, ":::{example} fundamentals/a\n:only: kafka\n:::", a_kafka="print()\n"

@@ -47,12 +47,15 @@ def region(source, name):
 def literal(text, language, *classes):
     block = nodes.literal_block(text, text, language=language, classes=list(classes))
     # A console block or an output need not satisfy a lexer.
-    block["force"] = language != "python"
+    block["force"] = language not in ("python", "java")
     return block
 
 
 class Example(SphinxDirective):
-    """Show `examples/<name>_<broker>.py` for every broker that has it."""
+    """Show `examples/<name>_<broker>.py` for every broker that has it.
+
+    A Java program that it drives is `<name>_<broker>.java` and is shown whole, first.
+    """
 
     required_arguments = 1
     option_spec = dict.fromkeys(
@@ -114,7 +117,10 @@ class Example(SphinxDirective):
         return tabs
 
     def one_program(self, root, program):
-        """Return the nodes for a program: path, code, command and recorded output."""
+        """Return the nodes for a program: path, code, command and recorded output.
+
+        What it drives in Java comes before that.
+        """
         name = program.relative_to(root).with_suffix("").as_posix()
         path = f"{root.name}/{name}.py"
         code = literal(self.part(program.read_text(encoding="utf-8"), path), "python")
@@ -126,6 +132,7 @@ class Example(SphinxDirective):
         elif "region" in self.options:
             heading += nodes.Text(": an extract")
         content = [
+            *self.java(root, program.with_suffix(".java")),
             heading,
             code,
             literal(f"$ python {root.name} {name}", "console", "example-command"),
@@ -144,6 +151,18 @@ class Example(SphinxDirective):
             *content,
             nodes.paragraph("", "It printed", classes=["example-printed"]),
             output,
+        ]
+
+    def java(self, root, program):
+        """Return the nodes for a Java program if there is one: its path and code."""
+        self.env.note_dependency(program)  # One that is written later counts too.
+        if not program.is_file():
+            return []
+        name = program.relative_to(root).as_posix()
+        link = self.link(name, f"{root.name}/{name}")
+        return [
+            nodes.paragraph("", "", link, classes=["example-path"]),
+            literal(program.read_text(encoding="utf-8"), "java"),
         ]
 
     def part(self, source, path):

