@@ -90,15 +90,15 @@ def producer(kafka):
 
 
 @pytest.fixture
-def consumer(kafka, topic):
-    """A consumer of partition 0 of the test's topic, from the first record on."""
+def consumer(kafka):
+    """A consumer that starts at the first record. A test gives it a partition only
+    when the topic is there, since asking for a topic creates it.
+    """
     with KafkaConsumer(
         bootstrap_servers=kafka,
         auto_offset_reset="earliest",
         consumer_timeout_ms=10000,
-        allow_auto_create_topics=False,  # The test makes it, with its own settings.
     ) as consumer:
-        consumer.assign([TopicPartition(topic, 0)])
         yield consumer
 
 
@@ -285,6 +285,7 @@ def test_kafka_record_has_the_producers_time_unless_the_topic_says_otherwise(
     create(message_timestamp_type=kind)
     yesterday = int(time.time() * 1000) - DAY
     producer.send(topic, b"x", timestamp_ms=yesterday).get(timeout=10)
+    consumer.assign([TopicPartition(topic, 0)])
     assert (next(consumer).timestamp == yesterday) is kept
 
 
@@ -479,6 +480,7 @@ def test_kafka_consumer_that_asks_for_a_compacted_offset_gets_the_next_one(
     write(kafka, topic, (b"lamp", b"1"), (b"lamp", b"2"))
     write(kafka, topic, (b"pen", b"3"))
     compaction_keeps_latest_kafka.read_when_compacted(kafka, topic, 3)
+    consumer.assign([TopicPartition(topic, 0)])
     consumer.seek(TopicPartition(topic, 0), 0)
     assert next(consumer).offset == 1
 

@@ -16,8 +16,8 @@ VERDICTS = {
         "read_committed": {"confirmed": 50, "delivered": 50, **NOTHING_WRONG},
     },
     "below_the_minimum": {
-        "acks=1": {"confirmed": 300, "delivered": 300, **NOTHING_WRONG},
-        "acks=all": {"confirmed": 200, "delivered": 200, **NOTHING_WRONG},
+        "acks=1": {"confirmed below": 100, "shown meanwhile": 0, **NOTHING_WRONG},
+        "acks=all": {"confirmed below": 0, "shown meanwhile": 0, **NOTHING_WRONG},
     },
     "consumer_killed": {
         "Kafka, commit first": {"lost": 5, "duplicated": 0},
@@ -29,6 +29,11 @@ VERDICTS = {
         "acks=0": {"unconfirmed": 0},
         "acks=1": {"unconfirmed": 0},
         "acks=all": {"confirmed": 1500, **NOTHING_WRONG},
+    },
+    "rebalance_pause": {
+        "eager": {"moved by the join": 1, "given up by the join": 4},
+        "cooperative": {"moved by the join": 1, "given up by the join": 1},
+        "consumer": {"moved by the join": 1, "given up by the join": 1},
     },
     "zombie_producer": {
         "no transaction": {"lost": 0, "duplicated": 60},

@@ -11,18 +11,17 @@ from sphinx.util.docutils import SphinxDirective
 TITLES = {"kafka": "Kafka", "rabbitmq": "RabbitMQ"}
 
 
-def plain_table(head, rows):
+def plain_table(head, rows, widths):
     """Return a table with a header row; the first cell of each row is its heading."""
     group = nodes.tgroup("", cols=len(head))
-    group += [
-        nodes.colspec("", colwidth=1, stub=1 if not i else 0) for i in range(len(head))
-    ]
+    for number, width in enumerate(widths):
+        group += nodes.colspec("", colwidth=width, stub=0 if number else 1)
     for kind, lines in ((nodes.thead(), [head]), (nodes.tbody(), rows)):
         for line in lines:
             cells = [nodes.entry("", nodes.paragraph("", cell)) for cell in line]
             kind += nodes.row("", *cells)
         group += kind
-    return nodes.table("", group, classes=["lab-table"])
+    return nodes.table("", group, classes=["colwidths-given"])
 
 
 class Lab(SphinxDirective):
@@ -57,7 +56,9 @@ class Lab(SphinxDirective):
                 "the median, and the least and the most.",
             ),
             plain_table(
-                ["", *variants], [[what, *cells] for what, cells in rows.items()]
+                ["", *variants],
+                [[what, *cells] for what, cells in rows.items()],
+                [1] * (len(variants) + 1),
             ),
         ]
         for variant in variants:
@@ -67,6 +68,7 @@ class Lab(SphinxDirective):
                 plain_table(
                     ["seconds", "what happened"],
                     [[f"{at:.2f}", event] for at, event in typical["timeline"]],
+                    [1, 4],
                 )
             )
         return [nodes.container("", *content, classes=["lab"])]

@@ -57,7 +57,8 @@ def once(lab, brokers: dict[str, Broker], variant: str) -> dict:
 
     outcome = lab.run(brokers, variant, note)
     seconds = {what: round(value, 3) for what, value in outcome.seconds.items()}
-    counts = asdict(outcome.account)
+    messages = asdict(outcome.account) if outcome.account else {}
+    counts = {**messages, **outcome.counts}
     return {
         "variant": variant,
         "counts": counts,

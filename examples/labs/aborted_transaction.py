@@ -97,4 +97,4 @@ def run(brokers, variant, note):
     delivered = read(address, topic, variant)
     note("everything was read")
     counts = account(range(COUNT), committed, delivered)
-    return Outcome(counts, {"open after the death": waited})
+    return Outcome(counts, seconds={"open after the death": waited})

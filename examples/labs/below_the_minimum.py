@@ -104,6 +104,7 @@ def run(brokers, variant, note):
     note("everything was read")
     return Outcome(
         account(range(300), [*confirmed, *below, *after], delivered),
+        {"confirmed below": len(below), "shown meanwhile": visible},
         {
             "from the kill until the set shrank": shrunk - killed,
             "from the start until the set grew": grown - returned,

@@ -6,7 +6,7 @@ reported as an error, and not what a broker says of itself.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,12 @@ def account(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run of a lab gave: the account and how long things took, in seconds."""
+    """What one run of a lab gave.
 
-    account: Account
-    seconds: dict[str, float]
+    The account, if the lab follows messages; other counts; and how long things took, in
+    seconds.
+    """
+
+    account: Account | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)

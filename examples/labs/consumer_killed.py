@@ -125,4 +125,4 @@ def run(brokers, variant, note):
     note(f"the first consumer is killed, it has done {len(done)}")
     rest = consume(broker, address, name, first, dies=False)
     note(f"the second consumer has done {len(rest)}, and there are no more")
-    return Outcome(account(range(COUNT), range(COUNT), [*done, *rest]), {})
+    return Outcome(account(range(COUNT), range(COUNT), [*done, *rest]))

@@ -120,4 +120,4 @@ def run(brokers, variant, note):
     zombie.join(30)
     delivered = read(address, f"{source}-copy")
     note("everything was read")
-    return Outcome(account(range(COUNT), range(COUNT), delivered), {})
+    return Outcome(account(range(COUNT), range(COUNT), delivered))
