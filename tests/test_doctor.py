@@ -43,7 +43,8 @@ def test_what_is_missing_is_named_with_what_it_costs(report, monkeypatch, tmp_pa
     monkeypatch.setattr(doctor, "already_here", lambda: None)
     before = psutil.Process().children()
     found = report()
-    for name in ("environment", "Kafka", "Kafka's fast starts", "RabbitMQ"):
+    parts = ("environment", *maven.TITLES.values(), "Kafka's fast starts", "RabbitMQ")
+    for name in parts:
         assert found[name].strip().startswith("missing"), name
     assert "45 MB" in found["Kafka"]
     assert "missing" in found["Java"]

@@ -37,5 +37,6 @@ def run(brokers, variant, note):
         moved, kept = found["silence of moved"], found["silence of kept"]
         seconds[f"{change}: what moved is silent"] = moved
         seconds[f"{change}: what stays is silent"] = kept
-        note(f"the {change} is over: {moved:.1f} s for what moved, {kept:.1f} s for what stays")
+        silent = f"{moved:.1f} s for what moved, {kept:.1f} s for what stays"
+        note(f"the {change} is over: {silent}")
     return Outcome(counts=counts, seconds=seconds)
