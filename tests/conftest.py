@@ -7,8 +7,10 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from brokers import kafka as start_kafka
+from brokers import maven
 from brokers import rabbitmq as start_rabbitmq
 from brokers.kafka_connect import connect as start_connect
+from brokers.programs import PART
 from brokers.reach import reach, yours
 from brokers.schema_registry import registry as start_registry
 
@@ -28,6 +30,13 @@ def pytest_sessionstart(session):
     if session.config.getoption("numprocesses", None):
         for name in START:
             os.environ[shared(name)] = STARTED.enter_context(running(name))
+
+
+def pytest_collection_modifyitems(items):
+    """Download what the chosen tests need, before the time limit of each begins."""
+    used = {fixture for item in items for fixture in item.fixturenames}
+    for name in used & PART.keys():
+        maven.fetch(PART[name])
 
 
 def pytest_sessionfinish():

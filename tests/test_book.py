@@ -13,7 +13,7 @@ PAGES = sorted(
     if not page.relative_to(ROOT / "book").parts[0].startswith("_")
 )
 TEXT = {page: page.read_text(encoding="utf-8") for page in PAGES}
-SHOWN = set(re.findall(r":::\{example\} (\S+)", "\n".join(TEXT.values())))
+SHOWN = set(re.findall(r"(?::::|```)\{example\} (\S+)", "\n".join(TEXT.values())))
 TESTS = set(
     re.findall(
         r"^def (test_\w+)",

@@ -94,6 +94,14 @@ def unpack(name: str) -> Path:
     return once(part(name), make)
 
 
+def fetch(name: str) -> None:
+    """Get what a lock names if it is not here yet.
+
+    Raises BrokerError if it cannot be had, or is not what was locked.
+    """
+    (unpack if ".tar.gz" in file_name(next(iter(locked(name)))) else install)(name)
+
+
 def download(name: str, target: Path) -> None:
     """Download what a lock names into the folder `target` and check each."""
     from jgo.maven import MavenContext  # Only the first run spends half a second on it.
@@ -101,7 +109,7 @@ def download(name: str, target: Path) -> None:
     limits = (5, 60)  # Seconds to connect, and to wait for an answer.
     maven = MavenContext(repo_cache=target / "maven", timeout=limits)
 
-    def fetch(artifact: str) -> None:
+    def get(artifact: str) -> None:
         group, identifier, number, *form = artifact.split(":")
         packaging, classifier = form or ("jar", "")
         project = maven.project(group, identifier).at_version(number)
@@ -117,7 +125,7 @@ def download(name: str, target: Path) -> None:
         os.utime(path, (0, 0))  # The ahead-of-time cache holds for jars of one age.
 
     artifacts = locked(name)
-    track(f"{TITLES[name]}: downloading", map(fetch, artifacts), len(artifacts))
+    track(f"{TITLES[name]}: downloading", map(get, artifacts), len(artifacts))
     shutil.rmtree(target / "maven")
 
 

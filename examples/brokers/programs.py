@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess, TimeoutExpired
 
-from . import recorded
+from . import maven, recorded
 from .cache import BrokerError, say
 from .kafka_connect import connect
 from .kafka_node import kafka
@@ -26,6 +26,12 @@ EXAMPLES = Path(__file__).parents[1]
 START = {"kafka": kafka, "rabbitmq": rabbitmq}
 # What a program names in its `main`, and what starts it beside a broker.
 SERVICES = {"connect": connect, "registry": registry, "streams": streams}
+# What that needs from Maven Central beside Kafka.
+PART = {
+    "connect": "kafka_connect",
+    "registry": "schema_registry",
+    "streams": "kafka_streams",
+}
 DEADLINE = 120  # Seconds that one program may take.
 PATIENCE = 5  # Seconds that it has to end after Ctrl-C.
 AT_ONCE = 3  # Programs that run at the same time: most of their time is waiting.
@@ -127,6 +133,9 @@ def run_all(programs: list[Program], record: bool = False, check: bool = False) 
         for name in START:
             if any(each.broker == name for each in programs):
                 addresses[name], versions[name] = _shared(stack, name)
+        for name in PART:  # Before the programs, since each of them has a time limit.
+            if any(name in each.parameters for each in programs):
+                maven.fetch(PART[name])
         left = [each.name for each in programs if each.nodes and yours(each.broker)]
         runnable = [each for each in programs if each.name not in left]
         results = contextlib.closing(_run_apart(runnable, addresses))
