@@ -43,7 +43,7 @@ def three_kafkas():
 
 @pytest.fixture
 def cluster(three_kafkas):
-    """The three Kafka nodes; after the test all are up again and in sync."""
+    """The three Kafka nodes; after the test all are up again, and as voters in step."""
     yield three_kafkas
     start_all(three_kafkas)
     assert until(lambda: all_are_back(three_kafkas.address))

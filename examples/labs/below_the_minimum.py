@@ -5,6 +5,7 @@ are sent, a reader looks, and the follower comes back.
 """
 
 import time
+from contextlib import suppress
 from uuid import uuid4
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -34,10 +35,10 @@ def wait_for_replicas(servers, topic, count):
     deadline = time.monotonic() + 60
     with KafkaAdminClient(bootstrap_servers=servers) as admin:
         while time.monotonic() < deadline:
-            (found,) = admin.describe_topics([topic])
-            (partition,) = found["partitions"]
-            if len(partition["isr_nodes"]) == count:
-                return partition
+            with suppress(KafkaError):  # It may ask a node that has just come or gone.
+                for partition in admin.describe_topics([topic])[0]["partitions"]:
+                    if len(partition["isr_nodes"]) == count:
+                        return partition
             time.sleep(0.05)
     raise TimeoutError(f"There were not {count} replicas in sync within 60 seconds.")
 

@@ -5,11 +5,13 @@ when the cluster is whole again.
 """
 
 import time
+from contextlib import suppress
 from itertools import pairwise
 from threading import Timer
 from uuid import uuid4
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 from labs.checker import Outcome, account
 
 BROKERS = {"kafka": 3}
@@ -35,10 +37,10 @@ def wait_for_replicas(servers, topic):
     deadline = time.monotonic() + 60
     with KafkaAdminClient(bootstrap_servers=servers) as admin:
         while time.monotonic() < deadline:
-            (found,) = admin.describe_topics([topic])
-            (partition,) = found["partitions"]
-            if len(partition["isr_nodes"]) == 3:
-                return partition
+            with suppress(KafkaError):  # It may ask a node that has just come or gone.
+                for partition in admin.describe_topics([topic])[0]["partitions"]:
+                    if len(partition["isr_nodes"]) == 3:
+                        return partition
             time.sleep(0.1)
     raise TimeoutError("The three replicas were not in sync within 60 seconds.")
 
