@@ -49,6 +49,9 @@ def send(servers, topic, acks, numbers):
     with KafkaProducer(
         bootstrap_servers=servers,
         acks=acks,
+        # kafka-python 3.0.12 can hang when it closes an idempotent producer of which a
+        # record has expired.
+        enable_idempotence=False,
         request_timeout_ms=2000,
         delivery_timeout_ms=5000,
     ) as producer:
