@@ -154,3 +154,15 @@ def test_at_least_twenty_recorded_runs_end_as_the_page_says(name, variant):
     assert len(runs) >= 20
     for each in runs:
         assert VERDICTS[name][variant].items() <= each["counts"].items()
+
+
+def test_each_recorded_run_without_idempotence_has_reordered_records():
+    recorded = json.loads((labs.LABS / "leader_killed.json").read_text())
+    runs = [each for each in recorded["runs"] if each["variant"] == "acks=1"]
+    assert all(each["counts"]["reordered"] for each in runs)
+
+
+def test_each_recorded_run_without_acknowledgement_has_lost_records():
+    recorded = json.loads((labs.LABS / "leader_killed.json").read_text())
+    runs = [each for each in recorded["runs"] if each["variant"] == "acks=0"]
+    assert all(each["counts"]["lost"] for each in runs)
