@@ -7,10 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from .cache import BrokerError
 
@@ -19,17 +22,34 @@ LEASH = Path(__file__).with_name("leash.py")
 GRACE = 10  # Seconds that a process has between SIGTERM and SIGKILL.
 PORTS = range(14000, 20000)
 _next_port = itertools.count(os.getpid() * 16)
+_claims: list[FileLock] = []
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` ports of 127.0.0.1 that nobody listens on now.
+    """Return `count` ports of 127.0.0.1 that nobody listens on, claimed for this run.
 
     They lie below those that the system gives to outgoing connections, so that no
-    client takes the port of a node that is stopped and will start again. Runs at the
-    same time search from different places, so that they do not find the same.
+    client takes the port of a node that is stopped and will start again.
     """
     ports = (PORTS[number % len(PORTS)] for number in _next_port)
-    return list(itertools.islice(filter(is_free, ports), count))
+    free = (port for port in ports if is_free(port) and claim(port))
+    return list(itertools.islice(free, count))
+
+
+def claim(port: int) -> bool:
+    """Claim `port` for this run until it ends; tell whether no other run has it.
+
+    The port of a node that is stopped looks free, and another run must not take it.
+    """
+    folder = Path(tempfile.gettempdir(), f"proof-of-delivery-ports-{os.getuid()}")
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / str(port))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    _claims.append(lock)
+    return True
 
 
 def is_free(port: int) -> bool:

@@ -17,6 +17,7 @@ from .process import (
     Node,
     check_free,
     check_platform,
+    claim,
     free_ports,
     is_free,
     listening,
@@ -28,7 +29,7 @@ MANAGEMENT, PROMETHEUS, DISTRIBUTION, STREAM = 10000, 10020, 20000, -120
 
 
 def free_port(count: int) -> int:
-    """Return the first of `count` ports for AMQP in a row, free with all that follow.
+    """Return the first of `count` ports for AMQP in a row, claimed with all they need.
 
     They lie below those that the system gives to outgoing connections, so that no
     client takes the port of a node that is stopped and will start again.
@@ -37,7 +38,7 @@ def free_port(count: int) -> int:
     while True:
         first = random.randrange(10200, 12700)
         ports = (first + each + offset for each in range(count) for offset in offsets)
-        if all(is_free(port) for port in ports):
+        if all(is_free(port) and claim(port) for port in ports):
             return first
 
 
