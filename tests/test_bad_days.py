@@ -161,7 +161,7 @@ def test_the_first_run_without_network_says_what_to_fetch_and_how(tmp_path, no_n
     )
     assert run.returncode == 1
     assert "could not be downloaded (ProxyError)" in run.stderr
-    assert "downloads Kafka (45 MB) from Maven Central: connect" in run.stderr
+    assert "needs Kafka gets it from Maven Central: connect" in run.stderr
     assert "Traceback" not in run.stderr
 
 

@@ -7,13 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from .cache import BrokerError
 
@@ -22,7 +19,7 @@ LEASH = Path(__file__).with_name("leash.py")
 GRACE = 10  # Seconds that a process has between SIGTERM and SIGKILL.
 PORTS = range(14000, 20000)
 _next_port = itertools.count(os.getpid() * 16)
-_claims: list[FileLock] = []
+_claims: list[socket.socket] = []
 
 
 def free_ports(count: int) -> list[int]:
@@ -41,14 +38,13 @@ def claim(port: int) -> bool:
 
     The port of a node that is stopped looks free, and another run must not take it.
     """
-    folder = Path(tempfile.gettempdir(), f"proof-of-delivery-ports-{os.getuid()}")
-    folder.mkdir(exist_ok=True)
-    lock = FileLock(folder / str(port))
+    holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
+        holder.bind((HOST, port))  # UDP's port of that number, which no broker uses.
+    except OSError:
+        holder.close()
         return False
-    _claims.append(lock)
+    _claims.append(holder)
     return True
 
 
