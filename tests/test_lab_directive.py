@@ -45,7 +45,7 @@ def rows(table):
 
 def test_counts_have_a_column_for_each_variant(lab):
     assert rows(lab.select_one("table")) == [
-        ["", "acks=1", "acks=all"],
+        ["counted", "acks=1", "acks=all"],
         ["sent", "10", "10"],
         ["lost", "0 (0 to 4)", "0"],
         ["longest gap", "1.50 s", "1.50 s"],

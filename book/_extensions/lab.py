@@ -56,7 +56,7 @@ class Lab(SphinxDirective):
                 "the median, and the least and the most.",
             ),
             plain_table(
-                ["", *variants],
+                ["counted", *variants],
                 [[what, *cells] for what, cells in rows.items()],
                 [1] * (len(variants) + 1),
             ),
