@@ -7,10 +7,9 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from brokers import kafka as start_kafka
-from brokers import maven
 from brokers import rabbitmq as start_rabbitmq
 from brokers.kafka_connect import connect as start_connect
-from brokers.programs import PART
+from brokers.programs import fetch
 from brokers.reach import reach, yours
 from brokers.schema_registry import registry as start_registry
 
@@ -34,9 +33,7 @@ def pytest_sessionstart(session):
 
 def pytest_collection_modifyitems(items):
     """Download what the chosen tests need, before the time limit of each begins."""
-    used = {fixture for item in items for fixture in item.fixturenames}
-    for name in used & PART.keys():
-        maven.fetch(PART[name])
+    fetch({fixture for item in items for fixture in item.fixturenames})
 
 
 def pytest_sessionfinish():

@@ -13,6 +13,7 @@ from brokers.kafka_connect import make_node
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka_patterns import file_to_topic_to_file_kafka, sink_dead_letters_kafka
 from kafka_patterns.file_to_topic_to_file_kafka import ask, read, receive
+from listening import listeners
 from waiting import until
 
 TEXT = "org.apache.kafka.connect.storage.StringConverter"
@@ -514,10 +515,8 @@ def test_the_producer_of_a_source_is_not_idempotent_by_default(
 
 
 def test_the_worker_listens_on_this_computer_only(worker):
-    sockets = psutil.Process(worker.pid).net_connections("inet")
-    listening = [each.laddr for each in sockets if each.status == psutil.CONN_LISTEN]
-    urls = [f"http://{ip.removeprefix('::ffff:')}:{port}" for ip, port in listening]
-    assert urls == [worker.address]
+    found = listeners(psutil.Process(worker.pid))
+    assert [f"http://{host}:{port}" for host, port in found] == [worker.address]
 
 
 def test_your_own_worker_is_used_and_none_is_started(kafka, connect, monkeypatch):

@@ -15,6 +15,7 @@ import pytest
 from brokers import BrokerError
 from brokers import schema_registry as harness
 from brokers.process import is_free
+from brokers.programs import fetch
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
@@ -356,7 +357,8 @@ def test_registry_ends_with_an_error_in_the_run(none_of_yours):
 def test_registry_ends_with_ctrl_c_and_leaves_nothing(tmp_path):
     program = """if True:
         import signal, time
-        from brokers.schema_registry import registry
+        from brokers.programs import fetch
+from brokers.schema_registry import registry
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with registry("") as url:
             print(url, flush=True)
@@ -390,3 +392,10 @@ def test_your_registry_that_does_not_answer_is_named_without_its_password(monkey
     expected = r"^No Schema Registry answers at http://127\.0\.0\.1:9/: correct SCHEMA_"
     with pytest.raises(BrokerError, match=expected), harness.registry(""):
         pass
+
+
+def test_nothing_is_downloaded_when_the_registry_is_your_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("SCHEMA_REGISTRY_URL", "http://localhost:8081")
+    fetch({"registry"})
+    assert not list(tmp_path.iterdir())

@@ -12,26 +12,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess, TimeoutExpired
 
-from . import maven, recorded
+from . import kafka_connect, maven, recorded, schema_registry
 from .cache import BrokerError, say
-from .kafka_connect import connect
 from .kafka_node import kafka
 from .kafka_streams import streams
 from .process import Leash
 from .rabbitmq_node import rabbitmq
 from .reach import NAME, USUAL, VARIABLE, reach, yours
-from .schema_registry import registry
 
 EXAMPLES = Path(__file__).parents[1]
 START = {"kafka": kafka, "rabbitmq": rabbitmq}
 # What a program names in its `main`, and what starts it beside a broker.
-SERVICES = {"connect": connect, "registry": registry, "streams": streams}
+SERVICES = {
+    "connect": kafka_connect.connect,
+    "registry": schema_registry.registry,
+    "streams": streams,
+}
 # What that needs from Maven Central beside Kafka.
 PART = {
     "connect": "kafka_connect",
     "registry": "schema_registry",
     "streams": "kafka_streams",
 }
+# Where the address of the reader's own stands.
+OWN = {"connect": kafka_connect.VARIABLE, "registry": schema_registry.VARIABLE}
 DEADLINE = 120  # Seconds that one program may take.
 PATIENCE = 5  # Seconds that it has to end after Ctrl-C.
 AT_ONCE = 3  # Programs that run at the same time: most of their time is waiting.
@@ -94,6 +98,13 @@ def find(*names: str) -> list[Program]:
     ]
 
 
+def fetch(services: set[str]) -> None:
+    """Download what those of the `services` need that are not the reader's own."""
+    for name in services & PART.keys():
+        if not os.environ.get(OWN.get(name, "")):
+            maven.fetch(PART[name])
+
+
 def run(program: Program) -> None:
     """Run `program` here, against the reader's broker or, if it stops one, its own.
 
@@ -133,9 +144,8 @@ def run_all(programs: list[Program], record: bool = False, check: bool = False) 
         for name in START:
             if any(each.broker == name for each in programs):
                 addresses[name], versions[name] = _shared(stack, name)
-        for name in PART:  # Before the programs, since each of them has a time limit.
-            if any(name in each.parameters for each in programs):
-                maven.fetch(PART[name])
+        # Before the programs, since each of them has a time limit.
+        fetch({name for each in programs for name in each.parameters})
         left = [each.name for each in programs if each.nodes and yours(each.broker)]
         runnable = [each for each in programs if each.name not in left]
         results = contextlib.closing(_run_apart(runnable, addresses))
