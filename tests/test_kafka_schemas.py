@@ -357,8 +357,7 @@ def test_registry_ends_with_an_error_in_the_run(none_of_yours):
 def test_registry_ends_with_ctrl_c_and_leaves_nothing(tmp_path):
     program = """if True:
         import signal, time
-        from brokers.programs import fetch
-from brokers.schema_registry import registry
+        from brokers.schema_registry import registry
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with registry("") as url:
             print(url, flush=True)
