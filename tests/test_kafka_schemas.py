@@ -37,7 +37,7 @@ LAMP = {"number": 5, "item": "lamp", "cents": 490}
 @pytest.fixture(scope="module")
 def client(registry):
     """A client of the registry that the tests share."""
-    with SchemaRegistryClient({"url": registry, "timeout": 10}) as client:
+    with SchemaRegistryClient({"url": registry, "timeout": 30}) as client:
         yield client
 
 
@@ -52,7 +52,7 @@ def node(tmp_path_factory):
 
 def impatient(node):
     """Return a client of the registry of `node` that does not try again."""
-    limits = {"timeout": 10, "max.retries": 0}
+    limits = {"timeout": 30, "max.retries": 0}
     return SchemaRegistryClient({"url": node.address, **limits})
 
 
