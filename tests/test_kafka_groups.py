@@ -466,7 +466,8 @@ def test_kafka_python_commits_a_batch_when_the_next_one_is_polled(kafka, topic, 
     member, partition = join(auto_commit_interval_ms=100), Partition(topic, 0)
     assert poll_some(member, 3) == 3
     time.sleep(1)  # Pretends to work, for ten intervals.
-    assert member.committed(partition) is None
+    # An empty poll before the batch may have committed the start, which is 0.
+    assert member.committed(partition) in (None, 0)
     assert poll_some(member, 1) == 1
     assert until(lambda: member.committed(partition) == 3)
 
