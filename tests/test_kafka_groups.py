@@ -492,7 +492,7 @@ def test_kafka_python_commits_nothing_when_an_error_leaves_its_with_block(
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert join().committed(Partition(topic, 0)) is None
+    assert join().committed(Partition(topic, 0)) in (None, 0)
 
 
 def committed(member, topic):
