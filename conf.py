@@ -32,6 +32,7 @@ extensions = [
     "question_index",
     "diagram",
     "partition_player",
+    "exchange_player",
     "page_weight",
     "epub_pages",
     "epub_package",

@@ -7,21 +7,9 @@ from docutils import nodes
 from example import literal
 from labs import summary
 from sphinx.util.docutils import SphinxDirective
+from table import table
 
 TITLES = {"kafka": "Kafka", "rabbitmq": "RabbitMQ"}
-
-
-def plain_table(head, rows, widths):
-    """Return a table with a header row; the first cell of each row is its heading."""
-    group = nodes.tgroup("", cols=len(head))
-    for number, width in enumerate(widths):
-        group += nodes.colspec("", colwidth=width, stub=0 if number else 1)
-    for kind, lines in ((nodes.thead(), [head]), (nodes.tbody(), rows)):
-        for line in lines:
-            cells = [nodes.entry("", nodes.paragraph("", cell)) for cell in line]
-            kind += nodes.row("", *cells)
-        group += kind
-    return nodes.table("", group, classes=["colwidths-given"])
 
 
 class Lab(SphinxDirective):
@@ -55,20 +43,20 @@ class Lab(SphinxDirective):
                 f"{brokers}, {clients}, on {data['machine']}. A number with a range is "
                 "the median, and the least and the most.",
             ),
-            plain_table(
+            table(
                 ["counted", *variants],
                 [[what, *cells] for what, cells in rows.items()],
-                [1] * (len(variants) + 1),
+                widths=[1] * (len(variants) + 1),
             ),
         ]
         for variant in variants:
             typical = summary.typical(data["runs"], variant)
             content.append(nodes.rubric("", f"{variant}: one run", classes=["lab-run"]))
             content.append(
-                plain_table(
+                table(
                     ["seconds", "what happened"],
                     [[f"{at:.2f}", event] for at, event in typical["timeline"]],
-                    [1, 4],
+                    widths=[1, 4],
                 )
             )
         return [nodes.container("", *content, classes=["lab"])]

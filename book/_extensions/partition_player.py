@@ -10,6 +10,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from kafka.partitioner import murmur2
 from sphinx.util.docutils import SphinxDirective
+from table import entry, table
 
 MOST_KEYS = 50  # As in partition_player.js.
 MOST_PARTITIONS = 1000
@@ -85,6 +86,15 @@ def cell(function, key, first, now):
     return f"{after}" if before == after else f"moves {before}\N{NBSP}→\N{NBSP}{after}"
 
 
+def row(key, first, now):
+    """Return the cells for one key."""
+    cells = [entry(nodes.literal(key, key))]
+    for function in FUNCTIONS.values():
+        marks = ["moves"] if moved(function, key, first, now) else []
+        cells.append(entry(cell(function, key, first, now), classes=marks))
+    return cells
+
+
 def caption(keys, first, now):
     """Return the sentence over the table."""
     by_murmur2, by_crc32 = (
@@ -120,35 +130,17 @@ class PartitionPlayer(SphinxDirective):
         identifier = nodes.make_id(f"player-{self.env.docname}-{number}")
         node = partition_player(keys=keys, partitions=int(count), identifier=identifier)
         self.set_source_info(node)
-        node += self.table(keys, int(count), int(count) + 1)
+        first, now = int(count), int(count) + 1
+        rows = [row(key, first, now) for key in keys]
+        node += table(["Key", *FUNCTIONS], rows, caption(keys, first, now))
         text, messages = self.state.inline_text(" ".join(NOTE.split()), self.lineno)
         node += [nodes.paragraph("", "", *text), *messages]
         self.add_name(node)
         return [node]
 
-    def table(self, keys, first, now):
-        head = nodes.row("", *(entry(nodes.Text(n)) for n in ("Key", *FUNCTIONS)))
-        body = nodes.tbody()
-        for key in keys:
-            row = nodes.row("", entry(nodes.literal(key, key)))
-            for function in FUNCTIONS.values():
-                row += entry(nodes.Text(cell(function, key, first, now)))
-                if moved(function, key, first, now):
-                    row[-1]["classes"].append("moves")
-            body += row
-        columns = [nodes.colspec(colwidth=1) for _ in range(len(FUNCTIONS) + 1)]
-        columns[0]["stub"] = 1  # A key is the heading of its row.
-        group = nodes.tgroup("", *columns, cols=len(columns))
-        group += [nodes.thead("", head), body]
-        return nodes.table("", nodes.title("", caption(keys, first, now)), group)
-
-
-def entry(content):
-    return nodes.entry("", nodes.paragraph("", "", content))
-
 
 def visit_player(self, node):
-    self.body.append(self.starttag(node, "div", CLASS="partition-player"))
+    self.body.append(self.starttag(node, "div", CLASS="player partition-player"))
     if self.builder.name == "epub":  # No script runs there.
         return
     first = node["partitions"]

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,15 +19,22 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="session")
-def book():
-    """The address of the built book."""
-    assert (HTML / "index.html").exists(), "Run `python -m nox -s html` first."
-    handler = partial(Quiet, directory=HTML)
+@contextmanager
+def serving(folder):
+    """Serve the files of `folder` on a loopback port; yield the address."""
+    handler = partial(Quiet, directory=folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def book():
+    """The address of the built book."""
+    assert (HTML / "index.html").exists(), "Run `python -m nox -s html` first."
+    with serving(HTML) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
