@@ -2,6 +2,7 @@ import pytest
 from sphinx_build import SAMPLE, build, copy_of_the_sample, page, write
 
 PROGRAMS = SAMPLE / "examples" / "fundamentals"
+BROKERS, ENDS = ("kafka", "rabbitmq"), ("py", "out")
 MAIN = "def main():\n    pass\n"
 
 
@@ -25,6 +26,22 @@ def test_twins_are_tabs_that_share_the_readers_choice(examples):
     assert [label.text.strip() for label in labels] == ["Kafka", "RabbitMQ"]
     assert [label["data-sync-id"] for label in labels] == ["kafka", "rabbitmq"]
     assert {label["data-sync-group"] for label in labels} == {"broker"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "first"),
+    [
+        ("fundamentals", "Kafka"),
+        ("kafka_patterns", "Kafka"),
+        ("rabbitmq_patterns", "RabbitMQ"),
+    ],
+)
+def test_broker_of_the_chapter_is_the_first_tab(tmp_path, folder, first):
+    files = {f"{folder}/a_{each}.{end}": MAIN for each in BROKERS for end in ENDS}
+    write(tmp_path / "examples", files)
+    one_page(tmp_path, f":::{{example}} {folder}/a\n:::")
+    labels = page(build(tmp_path).output, "index.html").select("label[data-sync-id]")
+    assert labels[0].text.strip() == first
 
 
 def test_tab_shows_path_program_command_and_output(examples):

@@ -54,7 +54,8 @@ def literal(text, language, *classes):
 class Example(SphinxDirective):
     """Show `examples/<name>_<broker>.py` for every broker that has it.
 
-    A Java program that it drives is `<name>_<broker>.java` and is shown whole, first.
+    The broker after which the program's folder is named comes first. A Java program
+    that it drives is `<name>_<broker>.java` and is shown whole, before it.
     """
 
     required_arguments = 1
@@ -71,8 +72,9 @@ class Example(SphinxDirective):
             raise self.error("':output:' is 'yes' or 'no'.")
         if "function" in self.options and "region" in self.options:
             raise self.error("Give ':function:' or ':region:', not both.")
-        shown = {}
-        for broker in [only] if only else BROKERS:
+        name, shown = self.arguments[0], {}
+        brokers = sorted(BROKERS, key=lambda each: not name.startswith(each))
+        for broker in [only] if only else brokers:
             program = root / f"{self.arguments[0]}_{broker}.py"
             self.env.note_dependency(
                 program
