@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from brokers import kafka as start_kafka
 from brokers import rabbitmq as start_rabbitmq
+from brokers.amqp import amqp as start_amqp
 from brokers.kafka_connect import connect as start_connect
 from brokers.programs import fetch
 from brokers.reach import reach, yours
@@ -65,6 +66,13 @@ def rabbitmq():
     """The URL of a RabbitMQ node."""
     with running("rabbitmq") as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def amqp(rabbitmq):
+    """What runs Java programs with the AMQP 1.0 client; each is compiled once."""
+    with start_amqp(rabbitmq) as run:
+        yield run
 
 
 @pytest.fixture(scope="session")

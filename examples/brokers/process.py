@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE, CompletedProcess, TimeoutExpired
 
 from .cache import BrokerError
 
@@ -106,6 +107,29 @@ class Leash:
             )
         with self._here.makefile() as answer:
             self.pid = int(answer.readline() or 0)
+
+    def run(
+        self, command: Sequence[str], deadline: float, grace: float = GRACE, **options
+    ) -> CompletedProcess:
+        """Run `command` and return what it wrote, as text, and its exit code.
+
+        After `deadline` seconds it is ended: its code is 1 then, and the last line of
+        its standard error says why.
+        """
+        pipes = {"stdout": PIPE, "stderr": PIPE, "text": True}
+        try:
+            self.start(command, grace, **pipes, **options)
+            try:
+                output, errors = self.process.communicate(timeout=deadline)
+                code = self.process.returncode
+            except TimeoutExpired:
+                self.let_go()
+                output, errors = self.process.communicate()
+                errors += f"It did not end within {deadline} seconds and was stopped.\n"
+                code = 1
+            return CompletedProcess(command, code, output, errors)
+        finally:
+            self.end()
 
     @property
     def running(self) -> bool:

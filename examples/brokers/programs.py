@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import PIPE, CompletedProcess, TimeoutExpired
+from subprocess import CompletedProcess
 
-from . import kafka_connect, maven, recorded, schema_registry
+from . import amqp, kafka_connect, maven, recorded, schema_registry
 from .cache import BrokerError, say
 from .kafka_node import kafka
 from .kafka_streams import streams
@@ -24,12 +24,14 @@ EXAMPLES = Path(__file__).parents[1]
 START = {"kafka": kafka, "rabbitmq": rabbitmq}
 # What a program names in its `main`, and what starts it beside a broker.
 SERVICES = {
+    "amqp": amqp.amqp,
     "connect": kafka_connect.connect,
     "registry": schema_registry.registry,
     "streams": streams,
 }
-# What that needs from Maven Central beside Kafka.
+# What that needs from Maven Central beside a broker.
 PART = {
+    "amqp": "amqp",
     "connect": "kafka_connect",
     "registry": "schema_registry",
     "streams": "kafka_streams",
@@ -216,18 +218,7 @@ def _run_on(leash: Leash, program: Program, addresses: dict) -> CompletedProcess
     if not program.nodes:
         env[variable] = addresses[program.broker]
     command = [sys.executable, str(EXAMPLES), program.name]
-    pipes = {"stdout": PIPE, "stderr": PIPE, "text": True}
-    leash.start(command, PATIENCE, env=env, **pipes)
-    try:
-        output, errors = leash.process.communicate(timeout=DEADLINE)
-        code = leash.process.returncode
-    except TimeoutExpired:
-        leash.let_go()
-        output, errors = leash.process.communicate()
-        errors += f"It did not end within {DEADLINE} seconds and was stopped.\n"
-        code = 1
-    leash.end()
-    return CompletedProcess(command, code, output, errors)
+    return leash.run(command, DEADLINE, PATIENCE, env=env)
 
 
 def _difference(program: Program, printed: str) -> str:

@@ -24,6 +24,7 @@ def write() -> None:
         "Apicurio Registry": f"{maven.version('schema_registry')} (Maven Central)",
         "Java": java(),
         "RabbitMQ": f"{rabbitmq.version} ({rabbitmq.source})",
+        "RabbitMQ's AMQP 1.0 client": f"{maven.version('amqp')} (Maven Central)",
         "kafka-python": version("kafka-python"),
         "confluent-kafka": version("confluent-kafka"),
         "Quix Streams": version("quixstreams"),
