@@ -25,15 +25,56 @@ VERDICTS = {
         "RabbitMQ, ack first": {"lost": 5, "duplicated": 0},
         "RabbitMQ, ack last": {"lost": 0, "duplicated": 5},
     },
+    "delayed_retry": {
+        "reject": {"failures counted": 6, "over 0.3 s off the formula": 0},
+        "nack": {"failures counted": 0, "over 0.3 s off the formula": 0},
+    },
     "leader_killed": {
         "acks=0": {"unconfirmed": 0},
         "acks=1": {"unconfirmed": 0},
         "acks=all": {"confirmed": 1500, **NOTHING_WRONG},
     },
+    "minority_partition": {
+        "waits": {"confirmed while cut": 0, **NOTHING_WRONG},
+        "sends again": {"confirmed while cut": 0, "lost": 0, "duplicated": 100},
+        "closes, sends again": {"confirmed while cut": 0, **NOTHING_WRONG},
+    },
+    "mixed_ttl_waits": {
+        "one queue": {"over a second late": 4},
+        "a queue per delay": {"over a second late": 0},
+        "one quorum queue": {"over a second late": 4},
+    },
+    "prefetch_killed": {
+        "prefetch 1": {"poison given up": 1, "innocent given up": 0, "done": 99},
+        "prefetch 10": {"poison given up": 1, "innocent given up": 9, "done": 90},
+        "prefetch 100": {"poison given up": 1, "innocent given up": 79, "done": 20},
+        "prefetch 100, rejects": {
+            "poison given up": 1,
+            "innocent given up": 0,
+            "done": 99,
+        },
+    },
+    "quorum_leader_killed": {
+        "quorum": {"confirmed": 1800, "refused": 0, **NOTHING_WRONG},
+        "classic": {"lost": 0, "duplicated": 0},
+        "stream": {"confirmed": 1800, "refused": 0, **NOTHING_WRONG},
+    },
     "rebalance_pause": {
         "eager": {"moved by the join": 1, "given up by the join": 4},
         "cooperative": {"moved by the join": 1, "given up by the join": 1},
         "consumer": {"moved by the join": 1, "given up by the join": 1},
+    },
+    "unconfirmed_killed": {
+        "no confirms": {"unconfirmed": 0, "duplicated": 0},
+        "confirm each": {"lost": 0, "duplicated": 0},
+        "window of 500": {"lost": 0, "duplicated": 0},
+    },
+    "young_quorum_queue": {
+        "at once": {"confirmed": 500, "lost": 500},
+        "0.8 s": {"confirmed": 500},  # Near the threshold, so the age decides.
+        "1.2 s": {"confirmed": 500},
+        "2 s": {"confirmed": 500, "lost": 0},
+        "at once, names saved": {"confirmed": 500, "lost": 0},
     },
     "zombie_producer": {
         "no transaction": {"lost": 0, "duplicated": 60},
@@ -147,22 +188,51 @@ def test_a_run_of_the_lab_ends_as_the_page_says(running, name, variant):
     assert VERDICTS[name][variant].items() <= run["counts"].items()
 
 
+def recorded(name, variant):
+    """Return the recorded runs of a lab's variant."""
+    data = json.loads((labs.LABS / f"{name}.json").read_text())
+    return [each for each in data["runs"] if each["variant"] == variant]
+
+
 @pytest.mark.parametrize(("name", "variant"), RUNS)
 def test_at_least_twenty_recorded_runs_end_as_the_page_says(name, variant):
-    recorded = json.loads((labs.LABS / f"{name}.json").read_text())
-    runs = [each for each in recorded["runs"] if each["variant"] == variant]
+    runs = recorded(name, variant)
     assert len(runs) >= 20
     for each in runs:
         assert VERDICTS[name][variant].items() <= each["counts"].items()
 
 
 def test_each_recorded_run_without_idempotence_has_reordered_records():
-    recorded = json.loads((labs.LABS / "leader_killed.json").read_text())
-    runs = [each for each in recorded["runs"] if each["variant"] == "acks=1"]
+    runs = recorded("leader_killed", "acks=1")
     assert all(each["counts"]["reordered"] for each in runs)
 
 
 def test_each_recorded_run_without_acknowledgement_has_lost_records():
-    recorded = json.loads((labs.LABS / "leader_killed.json").read_text())
-    runs = [each for each in recorded["runs"] if each["variant"] == "acks=0"]
+    runs = recorded("leader_killed", "acks=0")
     assert all(each["counts"]["lost"] for each in runs)
+
+
+def test_each_recorded_run_without_confirms_has_lost_orders():
+    runs = recorded("unconfirmed_killed", "no confirms")
+    assert all(each["counts"]["lost"] for each in runs)
+
+
+def test_each_recorded_classic_queue_without_its_node_refuses_orders():
+    runs = recorded("quorum_leader_killed", "classic")
+    assert all(each["counts"]["refused"] for each in runs)
+
+
+def test_each_recorded_queue_was_lost_if_it_was_younger_than_a_second():
+    for variant in ("at once", "0.8 s", "1.2 s", "2 s"):
+        for each in recorded("young_quorum_queue", variant):
+            if (age := each["seconds"]["age when killed"]) < 0.95:
+                assert each["counts"]["lost"] == 500
+            elif age > 1.15:
+                assert each["counts"]["lost"] == 0
+
+
+def test_a_young_queue_is_lost_as_well_when_all_three_nodes_are_killed(running):
+    lab = labs.load("young_quorum_queue")
+    three = running(labs.load("quorum_leader_killed"))
+    assert labs.once(lab, three, "at once")["counts"]["lost"] == 500
+    assert labs.once(lab, three, "2 s")["counts"]["lost"] == 0
