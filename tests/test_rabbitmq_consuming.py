@@ -161,6 +161,17 @@ def test_rabbitmq_closes_the_channel_that_acknowledges_what_it_does_not_hold(
     assert worker.connection.is_open
 
 
+def test_rabbitmq_takes_the_tag_of_another_channel_for_one_of_its_own(connect, queue):
+    channel, wrong = connect(), connect()
+    fill(channel, queue, 2)
+    for each, held in ((channel, "1"), (wrong, "2")):
+        assert bodies(take(each, queue, 1, prefetch=1)) == [held]
+    wrong.basic_ack(1)  # Meant for message 1, which the other channel holds.
+    channel.connection.close()
+    wrong.connection.close()
+    assert bodies(take(connect(), queue, 1)) == ["1"]
+
+
 @BOTH
 def test_rabbitmq_gives_back_what_a_channel_held_when_it_is_closed(
     connect, queue, queue_type
@@ -361,6 +372,19 @@ def test_rabbitmq_prefetch_holds_for_each_consumer_that_starts_after_it(
     five = subscribe(channel, queue, prefetch=5)
     read(channel, five, 5)
     assert (len(two), len(five)) == (2, 5)
+
+
+@pytest.mark.parametrize(("prefetch", "held"), [(0, 2000), (2100, 2100)])
+def test_rabbitmq_quorum_queue_takes_no_prefetch_for_2000(
+    connect, queue, prefetch, held
+):
+    channel = connect()
+    fill(channel, queue, 0)
+    quick = channel.connection.channel()  # Without a confirm for each.
+    for number in range(2200):
+        quick.basic_publish("", queue, str(number).encode())
+    assert until(lambda: ready(channel, queue) == 2200)
+    assert len(take(channel, queue, held, prefetch=prefetch)) == held
 
 
 @BOTH

@@ -574,11 +574,11 @@ def test_rabbitmq_classic_queue_with_priorities_gives_the_highest_first(channel,
 def policy(broker, queue):
     """A function that sets the policy for this test's queues, cleared at the end."""
     (node,) = broker.nodes
-    used = []
+    used = set()
 
     def apply(definition, kind="policy"):
         rabbitmqctl(node, f"set_{kind}", queue, f"^{queue}", definition)
-        used.append(kind)
+        used.add(kind)
 
     yield apply
     for kind in used:
@@ -591,6 +591,20 @@ def test_rabbitmq_policy_changes_a_queue_that_is_there(policy, own_channel, queu
     policy('{"max-length": 2}')
     assert until(lambda: depth(own_channel, queue) == 2, seconds=10)
     assert take_all(own_channel, queue) == ["4", "5"]
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_rabbitmq_shorter_time_to_live_leaves_alone_what_waits(
+    policy, own_channel, queue, kind
+):
+    policy('{"message-ttl": 600000}')
+    for name in (queue, f"{queue}-new"):
+        declare(own_channel, name, kind)
+    publish(own_channel, queue, 2)
+    policy('{"message-ttl": 100}')
+    publish(own_channel, f"{queue}-new", 2)
+    assert until(lambda: depth(own_channel, f"{queue}-new") == 0, seconds=20)
+    assert depth(own_channel, queue) == 2
 
 
 def test_rabbitmq_takes_the_lower_of_policy_and_argument(policy, own_channel, queue):
