@@ -5,6 +5,7 @@ import signal
 import uuid
 from contextlib import ExitStack, contextmanager
 
+import pika
 import pytest
 from brokers import kafka as start_kafka
 from brokers import rabbitmq as start_rabbitmq
@@ -87,6 +88,29 @@ def registry(kafka):
     """The URL of a Schema Registry."""
     with start_registry(kafka) as url:
         yield url
+
+
+@pytest.fixture
+def new_channel(rabbitmq):
+    """A function that returns a channel with confirms, on a connection of its own."""
+    connections = []
+
+    def new_channel():
+        connections.append(pika.BlockingConnection(pika.URLParameters(rabbitmq)))
+        channel = connections[-1].channel()
+        channel.confirm_delivery()
+        return channel
+
+    yield new_channel
+    for connection in connections:
+        if connection.is_open:
+            connection.close()
+
+
+@pytest.fixture
+def channel(new_channel):
+    """A channel to RabbitMQ on which publishing waits for the broker's confirm."""
+    return new_channel()
 
 
 @pytest.fixture

@@ -16,15 +16,6 @@ from sphinx_build import build, page, write
 PLAYER = ":::{exchange-player}\n:name: player\n:::\n"
 
 
-@pytest.fixture
-def channel(rabbitmq):
-    """A channel on which publishing waits until the message is in its queues."""
-    with pika.BlockingConnection(pika.URLParameters(rabbitmq)) as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
-        yield channel
-
-
 def new_exchange(channel, kind):
     """Return the name of a new exchange, which goes with the queues bound to it."""
     name = f"orders-{uuid4().hex}"

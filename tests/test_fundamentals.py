@@ -46,14 +46,6 @@ def connection(rabbitmq):
         yield connection
 
 
-@pytest.fixture
-def channel(connection):
-    """A channel to RabbitMQ on which publishing waits for the broker's confirm."""
-    channel = connection.channel()
-    channel.confirm_delivery()
-    return channel
-
-
 @pytest.fixture(scope="module")
 def kafka_to_restart():
     """A Kafka node of its own, since the tests stop or freeze it."""

@@ -23,28 +23,6 @@ from pika.exceptions import (
 from pika.spec import BasicProperties
 
 
-@pytest.fixture
-def connect(rabbitmq):
-    """A function that opens a connection and returns a channel with confirms on it."""
-    connections = []
-
-    def new_channel():
-        connections.append(pika.BlockingConnection(pika.URLParameters(rabbitmq)))
-        channel = connections[-1].channel()
-        channel.confirm_delivery()
-        return channel
-
-    yield new_channel
-    for connection in connections:
-        if connection.is_open:
-            connection.close()
-
-
-@pytest.fixture
-def channel(connect):
-    return connect()
-
-
 def declare(channel, queue, **arguments):
     arguments = {each.replace("_", "-"): value for each, value in arguments.items()}
     return channel.queue_declare(
@@ -213,9 +191,9 @@ def take_one_and_wait(url, queue, prefetch):
 
 
 def test_rabbitmq_gives_back_each_message_that_was_prefetched_and_not_acknowledged(
-    rabbitmq, connect, queue
+    rabbitmq, new_channel, queue
 ):
-    channel = connect()
+    channel = new_channel()
     declare(channel, queue)
     publish(channel, queue, 10)
     arguments = (rabbitmq, queue, 10)
@@ -224,7 +202,7 @@ def test_rabbitmq_gives_back_each_message_that_was_prefetched_and_not_acknowledg
     deadline = time.monotonic() + 30
     while channel.queue_declare(queue, passive=True).method.message_count:
         assert time.monotonic() < deadline
-    connect().connection.sleep(1)  # The acknowledgement is on its way.
+    new_channel().connection.sleep(1)  # The acknowledgement is on its way.
     worker.kill()
     worker.join(10)
     again = take(channel, queue)
@@ -250,12 +228,12 @@ def test_rabbitmq_gives_a_returned_message_after_those_that_went_out_before(
 # What the depth and the lag count.
 
 
-def test_rabbitmq_ready_messages_are_those_that_no_consumer_has(connect, queue):
-    worker = connect()
+def test_rabbitmq_ready_messages_are_those_that_no_consumer_has(new_channel, queue):
+    worker = new_channel()
     declare(worker, queue)
     publish(worker, queue, 10)
     take(worker, queue, limit=10, prefetch=10)
-    depth = connect().queue_declare(queue, passive=True).method.message_count
+    depth = new_channel().queue_declare(queue, passive=True).method.message_count
     assert depth == 0  # And no order is done.
 
 
@@ -275,12 +253,14 @@ def test_kafka_lag_counts_what_was_read_and_not_committed(kafka, topic):
 # Scaling: prefetch and partitions.
 
 
-def test_rabbitmq_prefetch_lets_one_worker_hold_what_another_could_do(connect, queue):
-    busy = connect()
+def test_rabbitmq_prefetch_lets_one_worker_hold_what_another_could_do(
+    new_channel, queue
+):
+    busy = new_channel()
     declare(busy, queue)
     publish(busy, queue, 10)
     assert len(take(busy, queue, limit=10, prefetch=100)) == 10
-    assert take(connect(), queue, prefetch=100) == []  # The second worker is idle.
+    assert take(new_channel(), queue, prefetch=100) == []  # The second worker is idle.
 
 
 def partitions_of(bootstrap, topic, keys):
@@ -433,10 +413,10 @@ def hold(url, queue, holding):
 
 
 def test_rabbitmq_drops_a_silent_client_after_two_to_three_heartbeat_timeouts(
-    rabbitmq, connect, queue
+    rabbitmq, new_channel, queue
 ):
     heartbeat = 2
-    channel = connect()
+    channel = new_channel()
     declare(channel, queue)
     publish(channel, queue, 1)
     context = get_context("spawn")
@@ -459,9 +439,9 @@ def test_rabbitmq_drops_a_silent_client_after_two_to_three_heartbeat_timeouts(
 
 
 def test_rabbitmq_leaves_a_message_with_a_stuck_consumer_until_the_consumer_timeout(
-    connect, queue
+    new_channel, queue
 ):
-    stuck, other = connect(), connect()
+    stuck, other = new_channel(), new_channel()
     declare(stuck, queue, x_consumer_timeout=4000)
     publish(stuck, queue, 1)
     taken_at = time.monotonic()
@@ -496,14 +476,16 @@ def test_rabbitmq_quorum_queue_drops_a_message_after_twenty_failed_redeliveries(
     assert seen == ["1"] * 21 + ["2"]  # The second message waited all the time.
 
 
-def test_rabbitmq_counts_a_death_for_every_message_that_the_worker_held(connect, queue):
-    declare(connect(), queue)
-    publish(connect(), queue, 10)
+def test_rabbitmq_counts_a_death_for_every_message_that_the_worker_held(
+    new_channel, queue
+):
+    declare(new_channel(), queue)
+    publish(new_channel(), queue, 10)
     for _ in range(21):
-        worker = connect()
+        worker = new_channel()
         assert len(take(worker, queue, limit=10, prefetch=10)) == 10
         worker.connection.close()
-    assert take(connect(), queue, wait=2) == []  # All ten, whichever was to blame.
+    assert take(new_channel(), queue, wait=2) == []  # All ten, whichever was to blame.
 
 
 def test_rabbitmq_quorum_queue_redelivers_a_nacked_message_without_end(channel, queue):
@@ -538,8 +520,8 @@ def answer(channel, queue):
     channel.basic_ack(method.delivery_tag)
 
 
-def test_rabbitmq_brings_an_answer_back_without_a_queue_for_it(connect, queue):
-    service, shop = connect(), connect()
+def test_rabbitmq_brings_an_answer_back_without_a_queue_for_it(new_channel, queue):
+    service, shop = new_channel(), new_channel()
     declare(service, queue)
     answers = ask(shop, queue, "order 7")
     answer(service, queue)
@@ -547,8 +529,8 @@ def test_rabbitmq_brings_an_answer_back_without_a_queue_for_it(connect, queue):
     assert (properties.correlation_id, body) == ("order 7", b"paid")
 
 
-def test_rabbitmq_confirms_an_answer_to_somebody_who_is_gone(connect, queue):
-    service, shop = connect(), connect()
+def test_rabbitmq_confirms_an_answer_to_somebody_who_is_gone(new_channel, queue):
+    service, shop = new_channel(), new_channel()
     declare(service, queue)
     ask(shop, queue, "order 7")
     shop.connection.close()

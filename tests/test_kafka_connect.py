@@ -258,6 +258,7 @@ def test_a_source_goes_on_at_its_offset_when_the_worker_was_restarted(
     connector = f"{worker.address}/connectors/{topic}"
     create(connector, source(orders, topic))
     receive(kafka, topic, 2)
+    stop(connector)  # Its offset is stored then, however slow the worker's end is.
     worker.stop()
     with orders.open("a") as file:
         file.write("order 3\n")

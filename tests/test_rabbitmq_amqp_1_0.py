@@ -101,15 +101,6 @@ class Raw {
 
 
 @pytest.fixture
-def channel(rabbitmq):
-    """A channel of AMQP 0-9-1 on which publishing waits for the confirm."""
-    with pika.BlockingConnection(pika.URLParameters(rabbitmq)) as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
-        yield channel
-
-
-@pytest.fixture
 def java(amqp, tmp_path):
     """What runs a program that stands here: `java(name, text, *arguments)`."""
 

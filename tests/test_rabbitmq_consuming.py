@@ -3,7 +3,6 @@
 import time
 from collections import namedtuple
 
-import pika
 import pytest
 from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
 from rabbitmq_concepts import (
@@ -22,28 +21,6 @@ from waiting import until
 BOTH = pytest.mark.parametrize("queue_type", ["quorum", "classic"])
 
 Delivery = namedtuple("Delivery", "tag body redelivered headers")
-
-
-@pytest.fixture
-def connect(rabbitmq):
-    """A function that opens a connection and returns a channel with confirms on it."""
-    connections = []
-
-    def new_channel():
-        connections.append(pika.BlockingConnection(pika.URLParameters(rabbitmq)))
-        channel = connections[-1].channel()
-        channel.confirm_delivery()
-        return channel
-
-    yield new_channel
-    for connection in connections:
-        if connection.is_open:
-            connection.close()
-
-
-@pytest.fixture
-def channel(connect):
-    return connect()
 
 
 def fill(channel, queue, last, queue_type="quorum", **arguments):
@@ -118,14 +95,14 @@ def test_rabbitmq_automatic_acknowledgement_loses_all_that_was_sent(
 @BOTH
 @pytest.mark.parametrize(("tag", "left"), [(3, ["4", "5"]), (0, [])])
 def test_rabbitmq_acknowledges_all_up_to_the_tag_and_zero_means_all(
-    connect, queue, queue_type, tag, left
+    new_channel, queue, queue_type, tag, left
 ):
-    worker = connect()
+    worker = new_channel()
     fill(worker, queue, 5, queue_type)
     take(worker, queue, 5)
     worker.basic_ack(tag, multiple=True)
     worker.connection.close()
-    assert bodies(take(connect(), queue, len(left))) == left
+    assert bodies(take(new_channel(), queue, len(left))) == left
 
 
 def acknowledge_unknown(channel):
@@ -150,9 +127,9 @@ def acknowledge_elsewhere(channel):
     "mistake", [acknowledge_unknown, acknowledge_twice, acknowledge_elsewhere]
 )
 def test_rabbitmq_closes_the_channel_that_acknowledges_what_it_does_not_hold(
-    connect, queue, queue_type, mistake
+    new_channel, queue, queue_type, mistake
 ):
-    worker = connect()
+    worker = new_channel()
     fill(worker, queue, 1, queue_type)
     take(worker, queue, 1)
     with pytest.raises(ChannelClosedByBroker, match="unknown delivery tag") as error:
@@ -161,40 +138,42 @@ def test_rabbitmq_closes_the_channel_that_acknowledges_what_it_does_not_hold(
     assert worker.connection.is_open
 
 
-def test_rabbitmq_takes_the_tag_of_another_channel_for_one_of_its_own(connect, queue):
-    channel, wrong = connect(), connect()
+def test_rabbitmq_takes_the_tag_of_another_channel_for_one_of_its_own(
+    new_channel, queue
+):
+    channel, wrong = new_channel(), new_channel()
     fill(channel, queue, 2)
     for each, held in ((channel, "1"), (wrong, "2")):
         assert bodies(take(each, queue, 1, prefetch=1)) == [held]
     wrong.basic_ack(1)  # Meant for message 1, which the other channel holds.
     channel.connection.close()
     wrong.connection.close()
-    assert bodies(take(connect(), queue, 1)) == ["1"]
+    assert bodies(take(new_channel(), queue, 1)) == ["1"]
 
 
 @BOTH
 def test_rabbitmq_gives_back_what_a_channel_held_when_it_is_closed(
-    connect, queue, queue_type
+    new_channel, queue, queue_type
 ):
-    worker = connect()
+    worker = new_channel()
     fill(worker, queue, 3, queue_type)
     take(worker, queue, 3)
     worker.basic_ack(2)
     worker.close()  # The connection stays.
-    again = take(connect(), queue, 2)
+    again = take(new_channel(), queue, 2)
     assert bodies(again) == ["1", "3"]
     assert all(each.redelivered for each in again)
 
 
 @BOTH
 def test_rabbitmq_leaves_the_messages_with_a_consumer_that_only_cancels(
-    connect, queue, queue_type
+    new_channel, queue, queue_type
 ):
-    worker = connect()
+    worker = new_channel()
     fill(worker, queue, 2, queue_type)
     take(worker, queue, 1, prefetch=1)
     worker.basic_cancel(worker.consumer_tags[0])
-    other = connect()
+    other = new_channel()
     arrived = subscribe(other, queue)
     assert read(other, arrived, 1) == ["2"]
     worker.close()
@@ -206,14 +185,14 @@ def test_rabbitmq_leaves_the_messages_with_a_consumer_that_only_cancels(
     [("quorum", {"x-acquired-count": 1, "x-delivery-count": 1}), ("classic", None)],
 )
 def test_rabbitmq_says_how_often_it_was_sent_in_quorum_queues_only(
-    connect, queue, queue_type, headers
+    new_channel, queue, queue_type, headers
 ):
-    worker = connect()
+    worker = new_channel()
     fill(worker, queue, 1, queue_type)
     ((tag, *_),) = take(worker, queue, 1)
     worker.basic_cancel(worker.consumer_tags[0])
     worker.basic_reject(tag, requeue=True)
-    (again,) = take(connect(), queue, 1)
+    (again,) = take(new_channel(), queue, 1)
     assert again.redelivered
     assert again.headers == headers
 
@@ -232,10 +211,10 @@ def test_rabbitmq_does_not_count_nacks_and_never_gets_to_what_waits_behind(
 
 @BOTH
 def test_rabbitmq_starves_nobody_if_the_bad_order_takes_one_place_of_several(
-    connect, queue, queue_type
+    new_channel, queue, queue_type
 ):
-    fill(connect(), queue, 6, queue_type)
-    one, other = connect(), connect()
+    fill(new_channel(), queue, 6, queue_type)
+    one, other = new_channel(), new_channel()
     arrived = [subscribe(each, queue, prefetch=1) for each in (one, other)]
     handled, deadline = [], time.monotonic() + 10
     while len(handled) < 5 and time.monotonic() < deadline:
@@ -300,45 +279,45 @@ def test_rabbitmq_limit_of_minus_one_is_none_and_the_message_still_goes_to_the_f
     [("quorum", ["2", "1", "4", "5"]), ("classic", ["1", "2", "4", "5"])],
 )
 def test_rabbitmq_puts_what_is_given_back_before_what_is_ready(
-    connect, queue, queue_type, comes
+    new_channel, queue, queue_type, comes
 ):
-    worker = connect()
+    worker = new_channel()
     fill(worker, queue, 5, queue_type)
     take(worker, queue, 3, prefetch=3)
     worker.basic_cancel(worker.consumer_tags[0])
     worker.basic_nack(2, requeue=True)
     worker.basic_nack(1, requeue=True)  # The order of returns, or the original one.
     ready(worker, queue)  # Whoever answers this has handled both.
-    assert bodies(take(connect(), queue, 4)) == comes
+    assert bodies(take(new_channel(), queue, 4)) == comes
 
 
 @BOTH
 @pytest.mark.parametrize("refuse", ["basic_nack", "basic_reject"])
 def test_rabbitmq_dead_letters_what_is_refused_with_the_reason_rejected(
-    connect, queue, queue_type, refuse
+    new_channel, queue, queue_type, refuse
 ):
     dead = f"{queue}-dead"
-    worker = connect()
+    worker = new_channel()
     fill(worker, dead, 0)
     target = {"x_dead_letter_exchange": "", "x_dead_letter_routing_key": dead}
     fill(worker, queue, 1, queue_type, **target)
     ((tag, *_),) = take(worker, queue, 1)
     getattr(worker, refuse)(tag, requeue=False)
-    (letter,) = take(connect(), dead, 1)
+    (letter,) = take(new_channel(), dead, 1)
     assert letter.headers["x-first-death-reason"] == "rejected"
     assert letter.headers["x-death"][0]["queue"] == queue
 
 
 def test_rabbitmq_counts_a_closed_channel_as_a_failure_and_a_timeout_not(
-    connect, queue
+    new_channel, queue
 ):
-    closes, holds = connect(), connect()
+    closes, holds = new_channel(), new_channel()
     fill(closes, queue, 1)
     take(closes, queue, 1)
     closes.close()
     (second,) = take(holds, queue, 1, arguments={"x-consumer-timeout": 1000})
     assert second.headers == {"x-acquired-count": 1, "x-delivery-count": 1}
-    (third,) = take(connect(), queue, 1)
+    (third,) = take(new_channel(), queue, 1)
     assert third.headers == {"x-acquired-count": 2, "x-delivery-count": 1}
 
 
@@ -376,9 +355,9 @@ def test_rabbitmq_prefetch_holds_for_each_consumer_that_starts_after_it(
 
 @pytest.mark.parametrize(("prefetch", "held"), [(0, 2000), (2100, 2100)])
 def test_rabbitmq_quorum_queue_takes_no_prefetch_for_2000(
-    connect, queue, prefetch, held
+    new_channel, queue, prefetch, held
 ):
-    channel = connect()
+    channel = new_channel()
     fill(channel, queue, 0)
     quick = channel.connection.channel()  # Without a confirm for each.
     for number in range(2200):
@@ -431,9 +410,9 @@ def test_rabbitmq_worker_that_closes_with_an_order_in_hand_is_overtaken(
 
 @BOTH
 def test_rabbitmq_worker_that_closes_with_nothing_in_hand_is_followed_in_sequence(
-    connect, queue, queue_type
+    new_channel, queue, queue_type
 ):
-    one, two = connect(), connect()
+    one, two = new_channel(), new_channel()
     fill(one, queue, 4, queue_type, x_single_active_consumer=True)
     held = subscribe(one, queue, prefetch=2)
     follows = subscribe(two, queue)
@@ -455,18 +434,18 @@ def test_kafka_worker_that_closes_is_followed_from_its_commit(kafka, topic, caps
 
 
 def test_rabbitmq_classic_queue_refuses_others_beside_an_exclusive_consumer(
-    connect, queue
+    new_channel, queue
 ):
-    first = connect()
+    first = new_channel()
     fill(first, queue, 0, "classic")
     subscribe(first, queue, exclusive=True)
     with pytest.raises(ChannelClosedByBroker, match="in exclusive use") as error:
-        subscribe(connect(), queue)
+        subscribe(new_channel(), queue)
     assert error.value.reply_code == 403
 
 
-def test_rabbitmq_quorum_queue_does_not_heed_exclusive(connect, queue):
-    one, two = connect(), connect()
+def test_rabbitmq_quorum_queue_does_not_heed_exclusive(new_channel, queue):
+    one, two = new_channel(), new_channel()
     fill(one, queue, 2)
     first = subscribe(one, queue, prefetch=1, exclusive=True)
     second = subscribe(two, queue, prefetch=1, exclusive=True)
@@ -492,9 +471,9 @@ def test_rabbitmq_refuses_to_get_from_a_quorum_queue_with_single_active_consumer
 
 @BOTH
 def test_rabbitmq_serves_the_higher_consumer_priority_while_it_has_room(
-    connect, queue, queue_type
+    new_channel, queue, queue_type
 ):
-    high, low = connect(), connect()
+    high, low = new_channel(), new_channel()
     fill(high, queue, 0, queue_type)
     below = subscribe(low, queue, prefetch=2)
     above = subscribe(high, queue, prefetch=2, arguments={"x-priority": 10})
@@ -511,32 +490,32 @@ def test_rabbitmq_serves_the_higher_consumer_priority_while_it_has_room(
 
 @BOTH
 def test_rabbitmq_tells_a_consumer_that_its_queue_was_deleted(
-    connect, queue, queue_type
+    new_channel, queue, queue_type
 ):
-    worker = connect()
+    worker = new_channel()
     fill(worker, queue, 0, queue_type)
     cancelled = []
     worker.add_on_cancel_callback(cancelled.append)
     subscribe(worker, queue)
-    connect().queue_delete(queue)
+    new_channel().queue_delete(queue)
     worker.connection.sleep(1)
     assert len(cancelled) == 1
     assert worker.is_open
 
 
-def test_pika_ends_the_loop_over_a_deleted_queue_without_an_error(connect, queue):
-    worker = connect()
+def test_pika_ends_the_loop_over_a_deleted_queue_without_an_error(new_channel, queue):
+    worker = new_channel()
     fill(worker, queue, 1)
     deliveries = worker.consume(queue)
     next(deliveries)
-    connect().queue_delete(queue)
+    new_channel().queue_delete(queue)
     assert list(deliveries) == []
 
 
 def test_rabbitmq_exclusive_queue_is_for_its_connection_and_goes_with_it(
-    connect, queue
+    new_channel, queue
 ):
-    owner, other = connect(), connect()
+    owner, other = new_channel(), new_channel()
     owner.queue_declare(queue, exclusive=True)
     with pytest.raises(ChannelClosedByBroker, match="exclusive access") as error:
         subscribe(other, queue)
@@ -546,14 +525,14 @@ def test_rabbitmq_exclusive_queue_is_for_its_connection_and_goes_with_it(
     owner.queue_declare(queue, passive=True)
     owner.connection.close()  # but with its connection.
     with pytest.raises(ChannelClosedByBroker, match="404"):
-        connect().queue_declare(queue, passive=True)
+        new_channel().queue_declare(queue, passive=True)
 
 
 @BOTH
 def test_rabbitmq_queue_with_x_expires_lives_while_it_has_a_consumer(
-    connect, queue, queue_type
+    new_channel, queue, queue_type
 ):
-    worker, publisher = connect(), connect()
+    worker, publisher = new_channel(), new_channel()
     fill(worker, queue, 0, queue_type, x_expires=1000)
     subscribe(worker, queue)
     worker.connection.sleep(2)
@@ -603,9 +582,9 @@ def test_rabbitmq_consumer_timeout_fires_at_its_time_and_not_by_the_minute(
 
 
 def test_rabbitmq_consumer_timeout_after_an_acknowledgement_fires_with_the_next_command(
-    connect, queue
+    new_channel, queue
 ):
-    worker, publisher = connect(), connect()
+    worker, publisher = new_channel(), new_channel()
     fill(worker, queue, 2, x_consumer_timeout=700)
     cancelled = []
     worker.add_on_cancel_callback(cancelled.append)
@@ -629,9 +608,9 @@ def test_rabbitmq_classic_queue_refuses_the_timeout_of_a_consumer(channel, queue
 
 
 def test_rabbitmq_consumer_timeout_runs_also_for_what_waits_in_the_window(
-    connect, queue
+    new_channel, queue
 ):
-    worker, other = connect(), connect()
+    worker, other = new_channel(), new_channel()
     fill(worker, queue, 3, x_consumer_timeout=2000)
     arrived = subscribe(worker, queue, prefetch=3)
     assert read(worker, arrived, 3) == ["1", "2", "3"]
@@ -642,20 +621,20 @@ def test_rabbitmq_consumer_timeout_runs_also_for_what_waits_in_the_window(
 
 
 def test_rabbitmq_closes_the_channel_that_got_a_message_and_holds_it_too_long(
-    connect, queue
+    new_channel, queue
 ):
-    worker = connect()
+    worker = new_channel()
     fill(worker, queue, 1, x_consumer_timeout=1000)
     worker.basic_get(queue)
-    assert bodies(take(connect(), queue, 1)) == ["1"]
+    assert bodies(take(new_channel(), queue, 1)) == ["1"]
     with pytest.raises(ChannelClosedByBroker, match="timed out"):
         worker.queue_declare(queue, passive=True)
 
 
 def test_rabbitmq_sends_again_to_a_cancelled_consumer_that_acknowledges_late(
-    connect, queue
+    new_channel, queue
 ):
-    worker, other = connect(), connect()
+    worker, other = new_channel(), new_channel()
     fill(worker, queue, 2, x_consumer_timeout=2000)
     cancelled = []
     worker.add_on_cancel_callback(cancelled.append)

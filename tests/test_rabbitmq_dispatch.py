@@ -37,27 +37,6 @@ from waiting import until
 KEYS = [f"customer-{number}" for number in range(400)]
 
 
-@pytest.fixture
-def connect(rabbitmq):
-    """A function that returns a channel on a connection of its own."""
-    with ExitStack() as connections:
-
-        def connect():
-            parameters = pika.URLParameters(rabbitmq)
-            connection = pika.BlockingConnection(parameters)
-            return connections.enter_context(connection).channel()
-
-        yield connect
-
-
-@pytest.fixture
-def channel(connect):
-    """A channel on which publishing waits for the broker's confirm."""
-    channel = connect()
-    channel.confirm_delivery()
-    return channel
-
-
 @pytest.fixture(scope="module")
 def own_kafka():
     """A Kafka node of its own, whose share groups notice new members sooner than the
@@ -229,8 +208,8 @@ def test_rabbitmq_names_no_quorum_queue(channel):
     assert refused.value.reply_code == 406
 
 
-def test_rabbitmq_auto_delete_queue_goes_with_its_last_consumer(connect, queue):
-    channel, other = connect(), connect()
+def test_rabbitmq_auto_delete_queue_goes_with_its_last_consumer(new_channel, queue):
+    channel, other = new_channel(), new_channel()
     channel.queue_declare(queue, durable=True, auto_delete=True)
     tags = [channel.basic_consume(queue, lambda *_: None) for _ in range(2)]
     channel.basic_cancel(tags[0])
@@ -240,13 +219,15 @@ def test_rabbitmq_auto_delete_queue_goes_with_its_last_consumer(connect, queue):
         other.queue_declare(queue, passive=True)
 
 
-def test_rabbitmq_auto_delete_queue_stays_if_it_never_had_a_consumer(connect, queue):
-    channel = connect()
+def test_rabbitmq_auto_delete_queue_stays_if_it_never_had_a_consumer(
+    new_channel, queue
+):
+    channel = new_channel()
     channel.queue_declare(queue, durable=True, auto_delete=True)
     channel.basic_publish("", queue, b"an order")
     assert until(lambda: channel.basic_get(queue, auto_ack=True)[2], 10)
     channel.connection.close()
-    connect().queue_declare(queue, passive=True)
+    new_channel().queue_declare(queue, passive=True)
 
 
 # Routing.

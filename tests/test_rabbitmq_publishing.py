@@ -51,15 +51,6 @@ def strict_broker():
 
 
 @pytest.fixture
-def channel(rabbitmq):
-    """A channel on which publishing waits for the broker's confirm."""
-    with pika.BlockingConnection(pika.URLParameters(rabbitmq)) as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
-        yield channel
-
-
-@pytest.fixture
 def own_channel(broker):
     """The same, on the node of this module."""
     with pika.BlockingConnection(pika.URLParameters(broker.address)) as connection:

@@ -18,15 +18,6 @@ from waiting import until
 TYPES = ("classic", "quorum", "stream")
 
 
-@pytest.fixture
-def channel(rabbitmq):
-    """A channel on which publishing waits for the confirm."""
-    with pika.BlockingConnection(pika.URLParameters(rabbitmq)) as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
-        yield channel
-
-
 def declare(channel, queue, kind, **arguments):
     """Declare a queue; `arguments` are named without x- and with _ for each dash."""
     named = {f"x-{name.replace('_', '-')}": what for name, what in arguments.items()}

@@ -28,21 +28,6 @@ from rabbitmq_concepts import (
 
 
 @pytest.fixture
-def connection(rabbitmq):
-    """A connection to RabbitMQ, closed at the end."""
-    with pika.BlockingConnection(pika.URLParameters(rabbitmq)) as connection:
-        yield connection
-
-
-@pytest.fixture
-def channel(connection):
-    """A channel to RabbitMQ on which publishing waits for the broker's confirm."""
-    channel = connection.channel()
-    channel.confirm_delivery()
-    return channel
-
-
-@pytest.fixture
 def exchange():
     """The name of an exchange that no other test uses."""
     return f"orders-{uuid4().hex}"

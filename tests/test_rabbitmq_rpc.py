@@ -25,28 +25,6 @@ QUORUM = {"x-queue-type": "quorum"}
 
 
 @pytest.fixture
-def connect(rabbitmq):
-    """A function that returns a channel with confirms, on a connection of its own."""
-    opened = []
-
-    def connect():
-        opened.append(pika.BlockingConnection(pika.URLParameters(rabbitmq)))
-        channel = opened[-1].channel()
-        channel.confirm_delivery()
-        return channel
-
-    yield connect
-    for connection in opened:
-        if connection.is_open:
-            connection.close()
-
-
-@pytest.fixture
-def channel(connect):
-    return connect()
-
-
-@pytest.fixture
 def requests(channel, queue):
     """The name of the queue of the price service."""
     channel.queue_declare(queue, durable=True, arguments=QUORUM)
@@ -104,15 +82,15 @@ def test_two_questions_with_one_correlation_id_cannot_be_told_apart(channel, req
 
 
 def test_service_that_dies_before_its_acknowledgement_answers_twice(
-    connect, channel, requests
+    new_channel, channel, requests
 ):
     replies = channel.queue_declare("", exclusive=True).method.queue
     asked = rpc_call_rabbitmq.ask(channel, requests, replies, "a lamp")
-    service = connect()
+    service = new_channel()
     properties = BasicProperties(correlation_id=take(service, requests).correlation_id)
     service.basic_publish("", replies, b"20", properties)
     service.connection.close()
-    rpc_call_rabbitmq.answer(connect(), requests, 1)
+    rpc_call_rabbitmq.answer(new_channel(), requests, 1)
     answers = channel.consume(replies, auto_ack=True, inactivity_timeout=10)
     ids = [properties.correlation_id for _, properties, _ in islice(answers, 2)]
     assert ids == [asked, asked]
@@ -140,9 +118,9 @@ def test_kafka_reader_that_finds_the_end_too_late_misses_the_answer(
 
 
 @pytest.fixture
-def abandoned(connect, channel):
+def abandoned(new_channel, channel):
     """The name of a reply queue that has gone with its client."""
-    shop = connect()
+    shop = new_channel()
     replies = shop.queue_declare("", exclusive=True).method.queue
     shop.connection.close()
     # An answer that comes while the queue is being deleted may be refused (a nack).
@@ -167,10 +145,10 @@ def test_rabbitmq_returns_a_mandatory_answer_to_a_reply_queue_that_is_gone(
         channel.basic_publish("", abandoned, b"20", mandatory=True)
 
 
-def test_rabbitmq_lets_nobody_else_read_an_exclusive_reply_queue(connect, channel):
+def test_rabbitmq_lets_nobody_else_read_an_exclusive_reply_queue(new_channel, channel):
     replies = channel.queue_declare("", exclusive=True).method.queue
     with pytest.raises(ChannelClosedByBroker, match="RESOURCE_LOCKED"):
-        connect().basic_get(replies)
+        new_channel().basic_get(replies)
 
 
 def test_rabbitmq_quorum_queue_cannot_be_exclusive(channel, queue):
@@ -232,9 +210,9 @@ def test_rabbitmq_has_one_consumer_of_direct_replies_for_each_channel(channel):
 
 
 def test_rabbitmq_does_not_return_a_mandatory_direct_reply_to_nobody(
-    connect, channel, requests
+    new_channel, channel, requests
 ):
-    shop = connect()
+    shop = new_channel()
     rpc_direct_reply_rabbitmq.ask(shop, requests, "a lamp")
     address = take(channel, requests).reply_to
     shop.connection.close()
@@ -242,9 +220,9 @@ def test_rabbitmq_does_not_return_a_mandatory_direct_reply_to_nobody(
 
 
 def test_rabbitmq_brings_a_direct_reply_only_to_the_channel_that_asked(
-    connect, channel, requests
+    new_channel, channel, requests
 ):
-    shop = connect()
+    shop = new_channel()
     first, second = shop, shop.connection.channel()
     not_asked, asked = listen(first), listen(second)
     second.basic_publish("", requests, b"", BasicProperties(reply_to=REPLY_TO))
@@ -276,9 +254,9 @@ def test_no_work_is_done_for_a_client_that_has_given_up(
 
 
 def test_rabbitmq_service_works_for_nobody_if_the_request_does_not_expire(
-    connect, channel, requests, capsys
+    new_channel, channel, requests, capsys
 ):
-    shop = connect()
+    shop = new_channel()
     replies = shop.queue_declare("", exclusive=True).method.queue
     rpc_call_rabbitmq.ask(shop, requests, replies, "a lamp")
     shop.connection.close()

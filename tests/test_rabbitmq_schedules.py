@@ -3,7 +3,6 @@
 import time
 from itertools import islice
 
-import pika
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from pika import BasicProperties
@@ -28,14 +27,6 @@ UP_TO_FIVE = {"x-max-priority": 5}
 BOTH = pytest.mark.parametrize(
     "arguments", [QUORUM, UP_TO_FIVE], ids=["quorum", "classic"]
 )
-
-
-@pytest.fixture
-def channel(rabbitmq):
-    with pika.BlockingConnection(pika.URLParameters(rabbitmq)) as connection:
-        channel = connection.channel()
-        channel.confirm_delivery()
-        yield channel
 
 
 def declare(channel, queue, arguments, **more):
