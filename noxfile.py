@@ -186,9 +186,9 @@ def bench(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Check the built pages in Chromium: tabs, answers, accessibility."""
     html(session)
-    python(
-        session, "-m", "pytest", "tests/browser", *session.posargs, lock="browser.lock"
-    )
+    together = ["-n", "2"]
+    what = ["tests/browser", *together, *session.posargs]
+    python(session, "-m", "pytest", *what, lock="browser.lock")
 
 
 @nox.session
