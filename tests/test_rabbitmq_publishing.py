@@ -1,5 +1,6 @@
 """The claims of chapter 4 about publishing: durability, confirms, limits and alarms."""
 
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -149,7 +150,7 @@ def test_rabbitmq_that_denies_transient_queues_takes_exclusive_ones(
 
 @pytest.fixture(scope="module")
 def kept(broker):
-    """The messages that a restart leaves in a queue of each kind, by delivery mode."""
+    """What a restart leaves: messages of each queue by delivery mode, and exchanges."""
     url = pika.URLParameters(broker.address)
     with pika.BlockingConnection(url) as connection:
         channel = connection.channel()
@@ -159,15 +160,28 @@ def kept(broker):
             for mode in (None, 1, 2):
                 properties = BasicProperties(delivery_mode=mode)
                 channel.basic_publish("", kind, str(mode).encode(), properties)
+        for name, durable in (("lasting", True), ("passing", False)):
+            channel.exchange_declare(name, "fanout", durable=durable)
+            channel.queue_bind("quorum", name)
     broker.stop()
     broker.start()
     with pika.BlockingConnection(url) as connection:
         channel = connection.channel()
-        return {kind: take_all(channel, kind) for kind in ("classic", "quorum")}
+        left = {kind: take_all(channel, kind) for kind in ("classic", "quorum")}
+        for name in ("lasting", "passing"):
+            asking = connection.channel()
+            asking.confirm_delivery()
+            with contextlib.suppress(ChannelClosedByBroker):
+                asking.basic_publish(name, "", name.encode())
+        return {**left, "exchanges": take_all(channel, "quorum")}
 
 
 def test_rabbitmq_message_without_a_delivery_mode_is_transient(kept):
     assert kept["classic"] == ["2"]
+
+
+def test_rabbitmq_keeps_a_transient_exchange_and_its_bindings_over_a_restart(kept):
+    assert kept["exchanges"] == ["lasting", "passing"]
 
 
 def test_rabbitmq_quorum_queue_keeps_a_transient_message_over_a_restart(kept):

@@ -326,6 +326,36 @@ def test_rabbitmq_delayed_retry_delays_what_is_returned_and_not_what_is_new(
     assert time.monotonic() - returned > 1.9
 
 
+def test_rabbitmq_delayed_retry_does_not_grow_without_a_most(channel, queue):
+    delayed = {"delayed_retry_type": "all", "delayed_retry_min": 500}
+    declare(channel, queue, QUORUM, **delayed)
+    channel.basic_publish("", queue, b"")
+    orders, waits = channel.consume(queue, inactivity_timeout=10), []
+    method, _, _ = next(orders)
+    for _ in range(4):
+        rejected = time.monotonic()
+        channel.basic_reject(method.delivery_tag)
+        method, _, _ = next(orders)
+        waits.append(time.monotonic() - rejected)
+    assert min(waits) > 0.45
+    assert max(waits) < 1.5  # Growing, the last one would be 2 seconds.
+
+
+def test_rabbitmq_delayed_retry_of_failed_orders_does_not_delay_a_nack(channel, queue):
+    delayed = {"delayed_retry_type": "failed", "delayed_retry_min": 3000}
+    declare(channel, queue, QUORUM, **delayed)
+    channel.basic_publish("", queue, b"")
+    orders, waits = channel.consume(queue, inactivity_timeout=10), []
+    for give_back in (channel.basic_nack, channel.basic_reject):
+        method, _, _ = next(orders)
+        returned = time.monotonic()
+        give_back(method.delivery_tag)
+        method, _, _ = next(orders)
+        waits.append(time.monotonic() - returned)
+        channel.basic_nack(method.delivery_tag)
+    assert waits[0] < 2.9 < waits[1]
+
+
 def test_rabbitmq_does_not_know_the_delayed_exchange(channel, queue):
     direct = {"x-delayed-type": "direct"}
     with pytest.raises(ChannelClosedByBroker, match="unknown exchange type"):

@@ -6,11 +6,12 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import NamedTuple
 
 from . import amqp, kafka_connect, maven, recorded, schema_registry
 from .cache import BrokerError, say
@@ -22,22 +23,24 @@ from .reach import NAME, USUAL, VARIABLE, reach, yours
 
 EXAMPLES = Path(__file__).parents[1]
 START = {"kafka": kafka, "rabbitmq": rabbitmq}
-# What a program names in its `main`, and what starts it beside a broker.
+
+
+class Service(NamedTuple):
+    """What a program may name in its `main` beside a broker."""
+
+    start: Callable
+    part: str  # What it needs from Maven Central.
+    variable: str = ""  # Where the address of the reader's own stands.
+
+
 SERVICES = {
-    "amqp": amqp.amqp,
-    "connect": kafka_connect.connect,
-    "registry": schema_registry.registry,
-    "streams": streams,
+    "amqp": Service(amqp.amqp, "amqp"),
+    "connect": Service(kafka_connect.connect, "kafka_connect", kafka_connect.VARIABLE),
+    "registry": Service(
+        schema_registry.registry, "schema_registry", schema_registry.VARIABLE
+    ),
+    "streams": Service(streams, "kafka_streams"),
 }
-# What that needs from Maven Central beside a broker.
-PART = {
-    "amqp": "amqp",
-    "connect": "kafka_connect",
-    "registry": "schema_registry",
-    "streams": "kafka_streams",
-}
-# Where the address of the reader's own stands.
-OWN = {"connect": kafka_connect.VARIABLE, "registry": schema_registry.VARIABLE}
 DEADLINE = 120  # Seconds that one program may take.
 PATIENCE = 5  # Seconds that it has to end after Ctrl-C.
 AT_ONCE = 3  # Programs that run at the same time: most of their time is waiting.
@@ -102,9 +105,9 @@ def find(*names: str) -> list[Program]:
 
 def fetch(services: set[str]) -> None:
     """Download what those of the `services` need that are not the reader's own."""
-    for name in services & PART.keys():
-        if not os.environ.get(OWN.get(name, "")):
-            maven.fetch(PART[name])
+    for name in services & SERVICES.keys():
+        if not os.environ.get(SERVICES[name].variable):
+            maven.fetch(SERVICES[name].part)
 
 
 def run(program: Program) -> None:
@@ -118,8 +121,8 @@ def run(program: Program) -> None:
         reach(program.broker, address)
         with contextlib.ExitStack() as stack:
             services = {
-                name: stack.enter_context(start(address))
-                for name, start in SERVICES.items()
+                name: stack.enter_context(service.start(address))
+                for name, service in SERVICES.items()
                 if name in program.parameters
             }
             main(address, **services)
