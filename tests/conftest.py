@@ -11,6 +11,9 @@ from brokers import kafka as start_kafka
 from brokers import rabbitmq as start_rabbitmq
 from brokers.amqp import amqp as start_amqp
 from brokers.kafka_connect import connect as start_connect
+from brokers.kafka_connect import debezium as start_debezium
+from brokers.postgres import database
+from brokers.postgres import server as start_postgres
 from brokers.programs import fetch
 from brokers.reach import reach, yours
 from brokers.schema_registry import registry as start_registry
@@ -80,6 +83,27 @@ def amqp(rabbitmq):
 def connect(kafka):
     """The URL of the REST API of a Kafka Connect worker beside that node."""
     with start_connect(kafka) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def debezium(kafka):
+    """The URL of a Kafka Connect worker that has Debezium's PostgreSQL connector."""
+    with start_debezium(kafka) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """The URL of a PostgreSQL server."""
+    with start_postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(postgres_server):
+    """The URL of an empty database that no other test uses."""
+    with database(postgres_server) as url:
         yield url
 
 

@@ -31,6 +31,7 @@ def test_what_is_here_is_named_with_its_version(kafka, rabbitmq, report, monkeyp
     found = report()
     assert found["Kafka"].strip() == maven.version()
     assert found["Java"].strip().startswith("25.")
+    assert found["PostgreSQL"].strip().startswith("18.")
     assert "of Debian" in found["RabbitMQ"] or "of this computer" in found["RabbitMQ"]
     assert "the broker answers" in found["KAFKA_BOOTSTRAP_SERVERS"]
     assert "the broker answers" in found["AMQP_URL"]
@@ -48,6 +49,7 @@ def test_what_is_missing_is_named_with_what_it_costs(report, monkeypatch, tmp_pa
         assert found[name].strip().startswith("missing"), name
     assert "45 MB" in found["Kafka"]
     assert "missing" in found["Java"]
+    assert "missing" in found["PostgreSQL"]
     assert "No Kafka answers" in found["KAFKA_BOOTSTRAP_SERVERS"]
     assert not (tmp_path / "cache").exists()
     assert psutil.Process().children() == before

@@ -16,10 +16,11 @@ ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".nox" / "book"
 # Measured on two cores and a fast line: to download, on the disk, and the time.
 COST = {
-    "environment": "145 MB to download, 430 MB on the disk, 15 seconds",
+    "environment": "175 MB to download, 520 MB on the disk, 15 seconds",
     "kafka": "45 MB to download, 4 seconds",
     "kafka_streams": "78 MB to download, 2 seconds",
     "kafka_connect": "11 MB to download, 4 seconds",
+    "debezium": "5 MB to download, 2 seconds",
     "schema_registry": "159 MB to download, 168 MB on the disk, 6 seconds",
     "amqp": "8 MB to download, 2 seconds",
     "fast starts": "66 MB on the disk, 10 seconds",
@@ -39,6 +40,7 @@ def report() -> None:
         "cache folder": cache_folder(),
         "environment": environment(),
         "Java": java(),
+        "PostgreSQL": postgres(),
         **{TITLES[name]: java_program(name) for name in TITLES},
         "Kafka's fast starts": fast_starts(),
         "RabbitMQ": rabbitmq(),
@@ -92,6 +94,13 @@ def java() -> str:
     if not release:
         return "missing: it comes with the environment"
     return re.search('JAVA_VERSION="(.*)"', release.read_text())[1]
+
+
+def postgres() -> str:
+    header = next(HOME.glob("[Ll]ib/**/pginstall18/include/pg_config.h"), None)
+    if not header:
+        return "missing: it comes with the environment"
+    return re.search('define PG_VERSION "(.*)"', header.read_text())[1]
 
 
 def java_program(name: str) -> str:

@@ -3,8 +3,8 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.request import urlopen
@@ -14,7 +14,7 @@ from kafka import KafkaAdminClient
 
 from .cache import BrokerError
 from .kafka_node import JAVA_OPTIONS, write_properties
-from .maven import install
+from .maven import install, unpack
 from .process import HOST, Node, free_ports
 from .reach import without_password
 
@@ -23,14 +23,29 @@ PATIENCE = 5  # Seconds.
 JSON = "org.apache.kafka.connect.json.JsonConverter"
 
 
+# The connectors that a worker of the reader's own must have, by what it lacks if not.
+NEEDED = {
+    "file connectors: put the path of Kafka's connect-file jar": {
+        "FileStreamSourceConnector",
+        "FileStreamSinkConnector",
+    },
+    "PostgreSQL connector of Debezium: put the folder around it": {"PostgresConnector"},
+}
+FILES, POSTGRES = NEEDED
+
+
 def make_node(
-    bootstrap: str, folder: Path, settings: Mapping[str, str] | None = None
+    bootstrap: str,
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    plugins: Sequence[Path] = (),
 ) -> Node:
     """Return a worker with the Kafka at `bootstrap`, not yet started.
 
     What its source connectors have read is noted in `folder`, and a restarted worker
     goes on from there; the connectors themselves it forgets. `settings` are lines of
-    its configuration. What is in neither has Kafka's default.
+    its configuration, and `plugins` are folders that hold connectors beside Kafka's
+    own for files. What is in neither has Kafka's default.
     """
     jars = [*install("kafka"), *install("kafka_connect")]
     # Since Kafka 3.2 the file connectors are not among the jars that a worker starts
@@ -45,7 +60,7 @@ def make_node(
         "key.converter": JSON,
         "value.converter": JSON,
         "offset.storage.file.filename": str(folder / "offsets"),
-        "plugin.path": str(plugin),
+        "plugin.path": ",".join(map(str, [plugin, *plugins])),
         # Kafka's default also searches every jar, for seconds and with much memory.
         "plugin.discovery": "service_load",
         **(settings or {}),
@@ -71,8 +86,8 @@ def is_healthy(port: int) -> bool:
         return connection.getresponse().status == 200
 
 
-def check(url: str, bootstrap: str) -> None:
-    """Raise BrokerError unless the worker at `url` can run the book's programs."""
+def check(url: str, bootstrap: str, needed: str = FILES) -> None:
+    """Raise BrokerError unless the worker at `url` can run programs with `needed`."""
     where = without_password(url)
     try:
         with urlopen(url, timeout=PATIENCE) as answer:
@@ -90,30 +105,40 @@ def check(url: str, bootstrap: str) -> None:
                 f"Kafka Connect at {where} does not work with the Kafka at {bootstrap}:"
                 " set KAFKA_BOOTSTRAP_SERVERS to the one that it works with."
             )
-    if not {"FileStreamSourceConnector", "FileStreamSinkConnector"} <= {*plugins}:
+    if not NEEDED[needed] <= {*plugins}:
         raise BrokerError(
-            f"Kafka Connect at {where} has no file connectors: put the path of Kafka's "
-            "connect-file jar into its plugin.path and start it again."
+            f"Kafka Connect at {where} has no {needed} into its plugin.path and start "
+            "it again."
         )
 
 
 @contextmanager
-def connect(bootstrap: str) -> Iterator[str]:
+def connect(bootstrap: str, needed: str = FILES, plugin: str = "") -> Iterator[str]:
     """Start a worker with the Kafka at `bootstrap` and yield the URL of its REST API.
 
+    `plugin` is the lock of the archive with its connectors, unless they are Kafka's.
     Nothing is started if KAFKA_CONNECT_URL has the URL of the reader's own. That one
     must see the same files as the programs do. Raises BrokerError if the worker does
-    not start, or the reader's own does not answer or serve.
+    not start, or the reader's own does not answer or has not what is `needed`.
     """
     if yours := os.environ.get(VARIABLE):
         url = yours.rstrip("/")
-        check(url, bootstrap)
+        check(url, bootstrap, needed)
         yield url
         return
+    plugins = [unpack(plugin)] if plugin else []
     with tempfile.TemporaryDirectory(prefix="kafka-connect-") as folder:
-        worker = make_node(bootstrap, Path(folder))
+        worker = make_node(bootstrap, Path(folder), plugins=plugins)
         try:
             worker.start()
             yield worker.address
         finally:
             worker.stop()
+
+
+def debezium(bootstrap: str) -> AbstractContextManager[str]:
+    """Do as `connect` does, with Debezium's PostgreSQL connector in the worker.
+
+    A worker of the reader's own must reach the PostgreSQL of the programs.
+    """
+    return connect(bootstrap, POSTGRES, "debezium")

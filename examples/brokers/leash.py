@@ -1,10 +1,10 @@
 """Hold a process on a leash: when the run that started it is gone, so is the process.
 
-Started as `python leash.py GRACE COMMAND…`, with a socket to the run as standard input.
-COMMAND leads a process group of its own, and the run is told its process id. When the
-run closes the socket, or dies in whatever way, the group gets SIGTERM, and after GRACE
-seconds SIGKILL. The leash ends with COMMAND and has its exit code. It needs only the
-standard library and starts fast.
+Started as `python leash.py GRACE FAREWELL COMMAND…`, with a socket to the run as
+standard input. COMMAND leads a process group of its own, and the run is told its
+process id. When the run closes the socket, or dies in whatever way, the group gets the
+signal FAREWELL, and after GRACE seconds SIGKILL. The leash ends with COMMAND and has
+its exit code. It needs only the standard library and starts fast.
 """
 
 import contextlib
@@ -23,18 +23,18 @@ def signal_group(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def end_with(run: socket.socket, group: int, grace: float) -> None:
+def end_with(run: socket.socket, group: int, grace: float, farewell: str) -> None:
     """Wait until the run closes the socket, then end the group, a paused one too."""
     with contextlib.suppress(ConnectionError):
         run.recv(1)
-    signal_group(group, signal.SIGTERM)
+    signal_group(group, signal.Signals[farewell])
     signal_group(group, signal.SIGCONT)
     time.sleep(grace)
     signal_group(group, signal.SIGKILL)
 
 
 def main() -> int:
-    grace, *command = sys.argv[1:]
+    grace, farewell, *command = sys.argv[1:]
     run = socket.socket(fileno=os.dup(0))
     apart = {"stdin": subprocess.DEVNULL, "start_new_session": True}
     try:
@@ -43,7 +43,7 @@ def main() -> int:
         sys.exit(f"{command[0]} could not be started: {error.strerror}.")
     try:
         run.sendall(b"%d\n" % child.pid)
-        what = (run, child.pid, float(grace))
+        what = (run, child.pid, float(grace), farewell)
         threading.Thread(target=end_with, args=what, daemon=True).start()
         return child.wait()
     finally:

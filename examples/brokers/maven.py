@@ -1,7 +1,7 @@
 """Get Java programs from Maven Central: what a lock names, each checked by its SHA-256.
 
-`python -m brokers.maven KAFKA APICURIO AMQP` in `examples/` writes the locks of other
-versions.
+`python -m brokers.maven KAFKA APICURIO AMQP DEBEZIUM` in `examples/` writes the locks
+of other versions.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ TITLES = {
     "kafka": "Kafka",
     "kafka_streams": "Kafka Streams",
     "kafka_connect": "Kafka Connect",
+    "debezium": "Debezium's PostgreSQL connector",
     "schema_registry": "Apicurio Registry",
     "amqp": "RabbitMQ's AMQP 1.0 client",
 }
@@ -37,7 +38,9 @@ KAFKA = {
 }
 # The client of the same name in the group com.rabbitmq is the one of AMQP 0-9-1.
 AMQP = ["com.rabbitmq.client:amqp-client:{}", COMPILER]
+# These two are archives, with all that they need.
 APICURIO = "io.apicurio:apicurio-registry-app:{}:tar.gz:all"
+DEBEZIUM = "io.debezium:debezium-connector-postgres:{}:tar.gz:plugin"
 
 
 def lock(name: str) -> Path:
@@ -159,10 +162,8 @@ def file_name(artifact: str) -> str:
     return f"{'-'.join(filter(None, (identifier, number, classifier)))}.{packaging}"
 
 
-def write_locks(kafka: str, apicurio: str, amqp: str) -> None:
+def write_locks(kafka: str, apicurio: str, amqp: str, debezium: str) -> None:
     """Resolve the dependencies of these versions and write all locks."""
-    from jgo.maven import MavenContext
-
     base: set[str] = set()
     for name, pattern in KAFKA.items():
         roots = [each.format(kafka) for each in pattern]
@@ -175,11 +176,17 @@ def write_locks(kafka: str, apicurio: str, amqp: str) -> None:
         write_lock(name, {each: found[each] for each in found if each not in base})
         base |= set(found) if name == "kafka" else set()
     write_lock("amqp", resolve([each.format(amqp) for each in AMQP]))
-    archive = APICURIO.format(apicurio)
+    write_archive_lock("schema_registry", APICURIO.format(apicurio))
+    write_archive_lock("debezium", DEBEZIUM.format(debezium))
+
+
+def write_archive_lock(name: str, archive: str) -> None:
+    """Write the lock called `name` with an archive's SHA-256."""
+    from jgo.maven import MavenContext
+
     group, identifier, number, packaging, classifier = archive.split(":")
     project = MavenContext().project(group, identifier).at_version(number)
-    path = project.artifact(classifier, packaging).resolve()
-    write_lock("schema_registry", {archive: path})
+    write_lock(name, {archive: project.artifact(classifier, packaging).resolve()})
 
 
 def resolve(roots: list[str]) -> dict[str, Path]:

@@ -96,11 +96,20 @@ class Leash:
         self.process: subprocess.Popen | None = None
         self.pid = 0
 
-    def start(self, command: Sequence[str], grace: float = GRACE, **options) -> None:
-        """Start `command`; it gets `grace` seconds to end. `options` are Popen's."""
+    def start(
+        self,
+        command: Sequence[str],
+        grace: float = GRACE,
+        farewell: str = "SIGTERM",
+        **options,
+    ) -> None:
+        """Start `command`. `options` are Popen's.
+
+        It is ended with the signal `farewell` and gets `grace` seconds for that.
+        """
         with self._there:
             self.process = subprocess.Popen(
-                [sys.executable, "-IS", str(LEASH), str(grace), *command],
+                [sys.executable, "-IS", str(LEASH), str(grace), farewell, *command],
                 stdin=self._there,
                 start_new_session=True,  # Ctrl-C in the terminal is for the run alone.
                 **options,
@@ -177,7 +186,8 @@ class Node:
     `ready()` returns true once the broker answers a client; it is called until then,
     and may raise OSError while the broker is not there yet. `deadline` is how many
     seconds a start may take, and `grace` how many a stop may take before the broker is
-    killed. The data and the port stay the same through `stop`, `kill` and `start`.
+    killed; `farewell` names the signal that asks it to stop. The data and the port stay
+    the same through `stop`, `kill` and `start`.
     """
 
     name: str
@@ -188,6 +198,7 @@ class Node:
     ready: Callable[[], bool]
     deadline: float = 60
     grace: float = GRACE
+    farewell: str = "SIGTERM"
     _leash: Leash | None = field(default=None, repr=False)
 
     def launch(self) -> None:
@@ -203,6 +214,7 @@ class Node:
             self._leash.start(
                 self.command,
                 self.grace,
+                self.farewell,
                 stdout=log,
                 stderr=log,
                 env=env,

@@ -13,7 +13,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import NamedTuple
 
-from . import amqp, kafka_connect, maven, recorded, schema_registry
+from . import amqp, kafka_connect, maven, postgres, recorded, schema_registry
 from .cache import BrokerError, say
 from .kafka_node import kafka
 from .kafka_streams import streams
@@ -29,17 +29,24 @@ class Service(NamedTuple):
     """What a program may name in its `main` beside a broker."""
 
     start: Callable
-    part: str  # What it needs from Maven Central.
+    parts: tuple[str, ...] = ()  # What it needs from Maven Central.
     variable: str = ""  # Where the address of the reader's own stands.
 
 
 SERVICES = {
-    "amqp": Service(amqp.amqp, "amqp"),
-    "connect": Service(kafka_connect.connect, "kafka_connect", kafka_connect.VARIABLE),
-    "registry": Service(
-        schema_registry.registry, "schema_registry", schema_registry.VARIABLE
+    "amqp": Service(amqp.amqp, ("amqp",)),
+    "connect": Service(
+        kafka_connect.connect, ("kafka_connect",), kafka_connect.VARIABLE
     ),
-    "streams": Service(streams, "kafka_streams"),
+    # It is stopped last, after what follows its changes.
+    "postgres": Service(postgres.postgres, (), postgres.VARIABLE),
+    "debezium": Service(
+        kafka_connect.debezium, ("kafka_connect", "debezium"), kafka_connect.VARIABLE
+    ),
+    "registry": Service(
+        schema_registry.registry, ("schema_registry",), schema_registry.VARIABLE
+    ),
+    "streams": Service(streams, ("kafka_streams",)),
 }
 DEADLINE = 120  # Seconds that one program may take.
 PATIENCE = 5  # Seconds that it has to end after Ctrl-C.
@@ -107,7 +114,8 @@ def fetch(services: set[str]) -> None:
     """Download what those of the `services` need that are not the reader's own."""
     for name in services & SERVICES.keys():
         if not os.environ.get(SERVICES[name].variable):
-            maven.fetch(SERVICES[name].part)
+            for part in SERVICES[name].parts:
+                maven.fetch(part)
 
 
 def run(program: Program) -> None:
@@ -116,24 +124,24 @@ def run(program: Program) -> None:
     The services that its `main` names are started for it.
     """
     main = importlib.import_module(program.name.replace("/", ".")).main
-    if not program.nodes:
-        address = yours(program.broker) or USUAL[program.broker]
-        reach(program.broker, address)
-        with contextlib.ExitStack() as stack:
-            services = {
-                name: stack.enter_context(service.start(address))
-                for name, service in SERVICES.items()
-                if name in program.parameters
-            }
-            main(address, **services)
-        return
-    if yours(program.broker):
+    if program.nodes and yours(program.broker):
         raise BrokerError(
             f"{program.name} stops its broker, so it does not run against yours: unset "
             f"{VARIABLE[program.broker]}, and it starts one of its own."
         )
-    with START[program.broker](nodes=program.nodes) as broker:
-        main(broker)
+    with contextlib.ExitStack() as stack:
+        if program.nodes:
+            broker = stack.enter_context(START[program.broker](nodes=program.nodes))
+            address = broker.address
+        else:
+            broker = address = yours(program.broker) or USUAL[program.broker]
+            reach(program.broker, address)
+        services = {
+            name: stack.enter_context(service.start(address))
+            for name, service in SERVICES.items()
+            if name in program.parameters
+        }
+        main(broker, **services)
 
 
 def run_all(programs: list[Program], record: bool = False, check: bool = False) -> bool:

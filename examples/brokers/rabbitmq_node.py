@@ -26,8 +26,9 @@ from .rabbitmq_install import Installation, install
 
 # Where RabbitMQ's default ports lie, counted from the one for AMQP 0-9-1, 5672.
 MANAGEMENT, PROMETHEUS, DISTRIBUTION, STREAM = 10000, 10020, 20000, -120
-# What is on at every node. It adds an exchange type, and a start takes no longer.
-PLUGINS = ("rabbitmq_consistent_hash_exchange",)
+# What is on at every node: an exchange type, and the protocol of streams, which alone
+# drops what a publisher repeats.
+PLUGINS = ("rabbitmq_consistent_hash_exchange", "rabbitmq_stream")
 
 
 def free_port(count: int) -> int:
@@ -60,6 +61,7 @@ def configuration(port: int, names: Sequence[str]) -> dict[str, str]:
         "prometheus.tcp.ip": HOST,
         "prometheus.tcp.port": str(port + PROMETHEUS),
         "stream.listeners.tcp.1": f"{HOST}:{port + STREAM}",
+        "stream.advertised_host": HOST,  # Clients are sent there by their first node.
         "vm_memory_high_watermark.absolute": "512MB",
     }
     if len(names) > 1:
@@ -133,8 +135,8 @@ def rabbitmq(
     """Start RabbitMQ with `nodes` nodes and stop it at the end; its data goes with it.
 
     `port` is the first node's port for clients, and the other nodes have those after
-    it; without it free ones are taken. Management listens 10000 and Prometheus 10020
-    above a node's port and streams 120 below it, as in RabbitMQ's defaults, if
+    it; without it free ones are taken. Streams listen 120 below a node's port, and
+    management 10000 and Prometheus 10020 above it, as in RabbitMQ's defaults, if
     `plugins`, which come to those in PLUGINS, enable them. `settings` are lines of
     rabbitmq.conf. Raises BrokerError if a port is in use or a node does not start.
     """
@@ -142,7 +144,7 @@ def rabbitmq(
     first = port or free_port(nodes)
     ports = range(first, first + nodes)
     for each in ports:
-        for number in (each, each + DISTRIBUTION):
+        for number in (each, each + DISTRIBUTION, each + STREAM):
             instead = f"AMQP_URL=amqp://guest:guest@localhost:{first}/"
             check_free(number, "RabbitMQ", instead)
     rabbit = install()
