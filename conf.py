@@ -33,6 +33,7 @@ extensions = [
     "diagram",
     "partition_player",
     "exchange_player",
+    "delivery_player",
     "page_weight",
     "epub_pages",
     "epub_package",

@@ -10,7 +10,12 @@ from brokers import rabbitmq as start_rabbitmq
 from brokers.rabbitmq_node import rabbitmqctl
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, KafkaTimeoutError, NotEnoughReplicasError
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    NotEnoughReplicasError,
+    TopicAlreadyExistsError,
+)
 from kafka_architecture import (
     acks_all_keeps_kafka,
     acks_all_keeps_rabbitmq,
@@ -90,7 +95,12 @@ def create(admin, topic, nodes, **settings):
     """Create a topic of one partition on `nodes`; `settings` have _ for each dot."""
     configs = {key.replace("_", "."): value for key, value in settings.items()}
     what = {"assignments": {0: nodes}, "configs": configs}
-    admin.create_topics({topic: what}, wait_for_metadata=True)
+    try:
+        admin.create_topics({topic: what}, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        # The client asks a second time after a change of the controller, and the first
+        # one may have created it.
+        admin.wait_for_topics([topic])
 
 
 def partition(bootstrap, topic):

@@ -1,0 +1,86 @@
+"""Exactly-once effect: at least once, and the receiver knows an order that it has.
+
+Watch the kills between the two steps of a side: order 5 comes twice and counts once.
+"""
+
+import signal
+import sqlite3
+import sys
+from itertools import product
+from multiprocessing import get_context
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import pika
+
+
+def crash(here, number, at):
+    """Die at order 5 if this is the point: nothing is closed and nobody is told."""
+    if number == 5 and here == at:
+        signal.raise_signal(signal.SIGKILL)
+
+
+def sender(url, queue, shop, at=None):
+    """Send each order until it is confirmed, then mark it as sent."""
+    db = sqlite3.connect(shop)
+    todo = db.execute("SELECT number FROM orders WHERE NOT sent ORDER BY number")
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        channel.queue_declare(queue, durable=True)
+        channel.confirm_delivery()
+        for (number,) in todo.fetchall():
+            crash("before", number, at)
+            channel.basic_publish("", queue, str(number).encode())
+            crash("between", number, at)
+            with db:
+                db.execute("UPDATE orders SET sent = TRUE WHERE number = ?", [number])
+            crash("after", number, at)
+
+
+def receiver(url, queue, shop, at=None):
+    """Add each order to the ledger, then acknowledge it."""
+    db = sqlite3.connect(shop)
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=1)
+        for method, _, body in channel.consume(queue, inactivity_timeout=20):
+            number = int(body)
+            crash("before", number, at)
+            with db:  # One transaction: the number and the effect, or neither.
+                new = db.execute("INSERT OR IGNORE INTO seen VALUES (?)", [number])
+                if new.rowcount:
+                    db.execute("INSERT INTO ledger VALUES (?, 10)", [number])
+            crash("between", number, at)
+            channel.basic_ack(method.delivery_tag)
+            crash("after", number, at)
+            if number == 10:
+                break
+
+
+def trade(url, queue, killed, at):
+    """Send and receive ten orders; kill one side once; return the ledger's numbers."""
+    with TemporaryDirectory() as folder, sqlite3.connect(f"{folder}/shop") as db:
+        db.execute("CREATE TABLE orders (number, sent)")
+        db.execute("CREATE TABLE ledger (number, amount)")
+        db.execute("CREATE TABLE seen (id UNIQUE)")
+        db.executemany("INSERT INTO orders VALUES (?, FALSE)", zip(range(1, 11)))
+        db.commit()
+        for side in (sender, receiver):
+            for point in (at, None) if side is killed else (None,):
+                args = (url, queue, f"{folder}/shop", point)
+                process = get_context("spawn").Process(target=side, args=args)
+                process.start()
+                process.join(60)
+        return [number for (number,) in db.execute("SELECT number FROM ledger")]
+
+
+def main(url="amqp://guest:guest@localhost:5672/", queue=f"orders-{uuid4().hex[:8]}"):
+    print("killed            lost    twice   total")
+    for side, at in product((sender, receiver), ("before", "between", "after")):
+        done = trade(url, f"{queue}-{side.__name__}-{at}", side, at)
+        lost, twice = ([n for n in range(1, 11) if done.count(n) == k] for k in (0, 2))
+        print(f"{side.__name__:9}{at:9}{lost!s:8}{twice!s:8}{10 * len(done)}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

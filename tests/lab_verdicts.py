@@ -1,0 +1,192 @@
+"""What each run of each lab must come to, and how the tests run one.
+
+The labs of each choice of brokers have a test file of their own, so that files that run
+at the same time share the waiting.
+"""
+
+from contextlib import ExitStack, contextmanager
+
+from brokers import labs
+
+# What must hold in each run of a variant, whatever the spread of the rest is.
+NOTHING_WRONG = {"lost": 0, "unconfirmed": 0, "duplicated": 0, "reordered": 0}
+HARM = {
+    "at most once": {"lost": 1, "effects of order 5": 0},
+    "at least once": {"duplicated": 1, "effects of order 5": 2},
+    "exactly-once effect": {},
+}
+NEVER_HALF = {"half done": 0, "charged twice": 0, "another step twice": 0}
+VERDICTS = {
+    "aborted_transaction": {
+        "read_uncommitted": {"confirmed": 50, "delivered": 100, "unconfirmed": 50},
+        "read_committed": {"confirmed": 50, "delivered": 50, **NOTHING_WRONG},
+    },
+    "below_the_minimum": {
+        "acks=1": {"confirmed below": 100, "shown meanwhile": 0, **NOTHING_WRONG},
+        "acks=all": {"confirmed below": 0, "shown meanwhile": 0, **NOTHING_WRONG},
+    },
+    "consumer_killed": {
+        "Kafka, commit first": {"lost": 5, "duplicated": 0},
+        "Kafka, commit last": {"lost": 0, "duplicated": 5},
+        "RabbitMQ, ack first": {"lost": 5, "duplicated": 0},
+        "RabbitMQ, ack last": {"lost": 0, "duplicated": 5},
+    },
+    "cost_of_a_guarantee": {"Kafka": {}, "RabbitMQ": {}},  # Its verdict is below.
+    "crash_points": {
+        f"{broker}, {guarantee}, {side} {point}": {
+            **NOTHING_WRONG,
+            "effects of order 5": 1,
+            **(harm if point == "between" else {}),
+        }
+        for broker in ("Kafka", "RabbitMQ")
+        for guarantee, harm in HARM.items()
+        for side in ("sender", "receiver")
+        for point in ("before", "between", "after")
+    },
+    "delayed_retry": {
+        "reject": {"failures counted": 6, "over 0.3 s off the formula": 0},
+        "nack": {"failures counted": 0, "over 0.3 s off the formula": 0},
+    },
+    "leader_killed": {
+        "acks=0": {"unconfirmed": 0},
+        "acks=1": {"unconfirmed": 0},
+        "acks=all": {"confirmed": 1500, **NOTHING_WRONG},
+    },
+    "minority_partition": {
+        "waits": {"confirmed while cut": 0, **NOTHING_WRONG},
+        "sends again": {"confirmed while cut": 0, "lost": 0, "duplicated": 100},
+        "closes, sends again": {"confirmed while cut": 0, **NOTHING_WRONG},
+    },
+    "mixed_ttl_waits": {
+        "one queue": {"over a second late": 4},
+        "a queue per delay": {"over a second late": 0},
+        "one quorum queue": {"over a second late": 4},
+    },
+    "outbox_killed": {
+        "commit, then publish": {
+            "points struck on each": 10,
+            "Kafka: lost": 1,
+            "Kafka: invented": 0,
+            "Kafka: doubled": 0,
+            "Kafka: published twice": 0,
+            "RabbitMQ: lost": 1,
+            "RabbitMQ: invented": 0,
+            "RabbitMQ: doubled": 0,
+            "RabbitMQ: published twice": 0,
+        },
+        "publish, then commit": {
+            "points struck on each": 10,
+            "Kafka: lost": 0,
+            "Kafka: invented": 1,
+            "Kafka: doubled": 0,
+            "Kafka: published twice": 0,
+            "RabbitMQ: lost": 0,
+            "RabbitMQ: invented": 1,
+            "RabbitMQ: doubled": 0,
+            "RabbitMQ: published twice": 0,
+        },
+        "outbox, no inbox": {
+            "points struck on each": 14,
+            "Kafka: lost": 0,
+            "Kafka: invented": 0,
+            "Kafka: doubled": 3,
+            "Kafka: published twice": 2,
+            "RabbitMQ: lost": 0,
+            "RabbitMQ: invented": 0,
+            "RabbitMQ: doubled": 3,
+            "RabbitMQ: published twice": 2,
+        },
+        "outbox and inbox": {
+            "points struck on each": 15,
+            "Kafka: lost": 0,
+            "Kafka: invented": 0,
+            "Kafka: doubled": 0,
+            "Kafka: published twice": 2,
+            "RabbitMQ: lost": 0,
+            "RabbitMQ: invented": 0,
+            "RabbitMQ: doubled": 0,
+            "RabbitMQ: published twice": 2,
+        },
+    },
+    "prefetch_killed": {
+        "prefetch 1": {"poison given up": 1, "innocent given up": 0, "done": 99},
+        "prefetch 10": {"poison given up": 1, "innocent given up": 9, "done": 90},
+        "prefetch 100": {"poison given up": 1, "innocent given up": 79, "done": 20},
+        "prefetch 100, rejects": {
+            "poison given up": 1,
+            "innocent given up": 0,
+            "done": 99,
+        },
+    },
+    "quorum_leader_killed": {
+        "quorum": {"confirmed": 1800, "refused": 0, **NOTHING_WRONG},
+        "classic": {"lost": 0, "duplicated": 0},
+        "stream": {"confirmed": 1800, "refused": 0, **NOTHING_WRONG},
+    },
+    "rebalance_pause": {
+        "eager": {"moved by the join": 1, "given up by the join": 4},
+        "cooperative": {"moved by the join": 1, "given up by the join": 1},
+        "consumer": {"moved by the join": 1, "given up by the join": 1},
+    },
+    "saga_killed": {
+        "orchestrated": {
+            "points struck on each": 78,
+            "all done": 52,
+            "all undone": 104,
+            **NEVER_HALF,
+        },
+        "choreographed": {
+            "points struck on each": 36,
+            "all done": 24,
+            "all undone": 48,
+            **NEVER_HALF,
+        },
+        "no inbox": {"all done": 28, "charged twice": 10, "another step twice": 14},
+        "state in memory": {"all done": 18, "half done": 34, "charged twice": 0},
+    },
+    "unconfirmed_killed": {
+        "no confirms": {"unconfirmed": 0, "duplicated": 0},
+        "confirm each": {"lost": 0, "duplicated": 0},
+        "window of 500": {"lost": 0, "duplicated": 0},
+    },
+    "young_quorum_queue": {
+        "at once": {"confirmed": 500, "lost": 500},
+        "0.8 s": {"confirmed": 500},  # Near the threshold, so the age decides.
+        "1.2 s": {"confirmed": 500},
+        "2 s": {"confirmed": 500, "lost": 0},
+        "at once, names saved": {"confirmed": 500, "lost": 0},
+    },
+    "zombie_producer": {
+        "no transaction": {"lost": 0, "duplicated": 60},
+        "transaction": NOTHING_WRONG,
+    },
+}
+RUNS = [(lab, variant) for lab, variants in VERDICTS.items() for variant in variants]
+
+
+def runs_on(*brokers):
+    """Return the (lab, variant) pairs of the labs on exactly these brokers."""
+    return [each for each in RUNS if {*labs.load(each[0]).BROKERS} == {*brokers}]
+
+
+@contextmanager
+def clusters():
+    """Yield what starts a lab's brokers, each number of nodes once for all labs."""
+    with ExitStack() as stack:
+        started = {}
+
+        def start(lab):
+            for each in lab.BROKERS.items():
+                if each not in started:
+                    broker, nodes = each
+                    started[each] = stack.enter_context(labs.START[broker](nodes=nodes))
+            return {each: started[each, lab.BROKERS[each]] for each in lab.BROKERS}
+
+        yield start
+
+
+def assert_verdict(start, name, variant):
+    """Run a variant of a lab once, on the brokers that `start` gives, and judge it."""
+    lab = labs.load(name)
+    run = labs.once(lab, start(lab), variant)
+    assert VERDICTS[name][variant].items() <= run["counts"].items()
