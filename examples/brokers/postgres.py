@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -51,6 +52,12 @@ def installed() -> Path:
             "that runs already."
         )
     return Path(found.submodule_search_locations[0])
+
+
+def version() -> str:
+    """Return the version of the server that the package has."""
+    header = installed() / "pginstall18" / "include" / "pg_config.h"
+    return re.search('define PG_VERSION "(.*)"', header.read_text())[1]
 
 
 def programs(folder: Path) -> tuple[Path, list[str]]:

