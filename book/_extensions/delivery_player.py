@@ -113,7 +113,7 @@ class DeliveryPlayer(SphinxDirective):
             ]
             head = ["killed", *brokers]
             title = f"{guarantee.capitalize()}: the effects of order 5"
-            node += table(head, rows, title, widths=[3] + [1] * len(brokers))
+            node += table(head, rows, title, widths=[3] + [2] * len(brokers))
         node += nodes.paragraph(
             "",
             f"Each line was run {conditions(data)}, and came out the same each time "
