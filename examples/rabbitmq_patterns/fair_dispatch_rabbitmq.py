@@ -11,7 +11,7 @@ from uuid import uuid4
 import pika
 
 ORDERS = [f"{'large' if number % 2 else 'small'} {number}" for number in range(1, 9)]
-LARGE = 0.5  # Seconds that pretend the packing of a large order.
+LARGE = 1  # Seconds that pretend the packing of a large order.
 
 
 def create(url, queue):
@@ -66,8 +66,8 @@ def main(url="amqp://localhost", queue=f"orders-{uuid4().hex[:8]}"):
     print(f"no limit:      large orders of each worker {large}")
     large, fair = dispatch(url, f"{queue}-fair", prefetch=1)
     print(f"prefetch of 1: large orders of each worker {large}")
-    less = fair < unlimited * 2 / 3
-    print(f"fair dispatch took less than two thirds of the time: {less}")
+    less = fair < unlimited * 3 / 4
+    print(f"fair dispatch took less than three quarters of the time: {less}")
 
 
 if __name__ == "__main__":
