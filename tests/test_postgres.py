@@ -46,10 +46,13 @@ def ask(url, statement):
 
 
 def processes(url):
-    """Return the processes that have the port of `url`."""
+    """Return the processes that have the port of `url`.
+
+    A connection that was closed lingers for a minute and has no process.
+    """
     port = urlsplit(url).port
-    found = psutil.net_connections("tcp4")
-    return {each.pid for each in found if each.laddr and each.laddr.port == port}
+    found = [each for each in psutil.net_connections("tcp4") if each.pid]
+    return {each.pid for each in found if each.laddr.port == port}
 
 
 def test_it_is_postgresql_18_with_a_log_that_others_can_follow(node):
