@@ -28,6 +28,8 @@ extensions = [
     "sphinx_copybutton",
     "example",
     "lab",
+    "plot",
+    "shown",
     "question",
     "question_index",
     "diagram",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from shown import place
 from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx_design.shared import create_component
@@ -90,9 +91,10 @@ class Example(SphinxDirective):
                 f"There is no program for '{self.arguments[0]}': no {looked_for}. "
                 "Write it or correct the name."
             )
+        here = place(self, "example", name)
         if len(shown) == 1:
-            return [self.titled_block(*shown.popitem())]
-        return [self.tab_set(shown)]
+            return [*here, self.titled_block(*shown.popitem())]
+        return [*here, self.tab_set(shown)]
 
     def titled_block(self, broker, content):
         title = nodes.rubric("", f"With {BROKERS[broker]}", classes=["with-broker"])

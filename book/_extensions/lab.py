@@ -6,6 +6,7 @@ from pathlib import Path
 from docutils import nodes
 from example import literal
 from labs import summary
+from shown import place
 from sphinx.util.docutils import SphinxDirective
 from table import table
 
@@ -79,7 +80,8 @@ class Lab(SphinxDirective):
                     widths=[1, 4],
                 )
             )
-        return [nodes.container("", *content, classes=["lab"])]
+        here = place(self, "lab", name)
+        return [*here, nodes.container("", *content, classes=["lab"])]
 
 
 def setup(app):
