@@ -25,6 +25,7 @@ from delivery_guarantees import (
     increment_twice_rabbitmq,
 )
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from reading import stored
 
 EACH = list(range(1, 11))
 WITHOUT_5 = [number for number in EACH if number != 5]
@@ -73,13 +74,7 @@ def test_rabbitmq_exactly_once_effect_counts_each_order_once(rabbitmq, queue, si
 
 def test_kafka_delivers_twice_what_takes_effect_once(kafka, topic):
     killed_between(exactly_once_effect_kafka, kafka, topic, "sender")
-    with KafkaConsumer(
-        topic,
-        bootstrap_servers=kafka,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=1000,
-    ) as consumer:
-        assert sorted(int(each.value) for each in consumer) == sorted([*EACH, 5])
+    assert sorted(map(int, stored(kafka, topic))) == sorted([*EACH, 5])
 
 
 def test_a_producer_that_must_not_retry_is_not_idempotent(kafka):

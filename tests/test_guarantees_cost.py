@@ -21,8 +21,9 @@ from delivery_guarantees.stream_publisher_dedup_rabbitmq import (
     publish_and_die,
     read,
 )
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from pika.exceptions import AMQPError
+from reading import stored
 from rstream import AMQPMessage, Producer, schema
 from rstream.client import Client
 from waiting import until
@@ -51,13 +52,7 @@ def resend(kafka, topic, **settings):
     for _ in range(2):
         with KafkaProducer(bootstrap_servers=kafka, **settings) as producer:
             producer.send(topic, b"order 1").get(timeout=10)
-    with KafkaConsumer(
-        topic,
-        bootstrap_servers=kafka,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=2000,
-    ) as consumer:
-        return [record.value for record in consumer]
+    return stored(kafka, topic)
 
 
 def test_a_restarted_idempotent_producer_of_kafka_doubles_what_it_sends_again(
@@ -77,15 +72,8 @@ def test_a_transactional_id_does_not_tell_what_was_sent_before_the_restart(
         producer.send(topic, b"order 1")
         producer.commit_transaction()
         producer.close()
-    place = TopicPartition(topic, 0)
-    with KafkaConsumer(
-        bootstrap_servers=kafka,
-        isolation_level="read_committed",
-        consumer_timeout_ms=2000,
-    ) as consumer:
-        consumer.assign([place])
-        consumer.seek_to_beginning(place)
-        assert [record.value for record in consumer] == [b"order 1", b"order 1"]
+    committed = stored(kafka, topic, isolation_level="read_committed")
+    assert committed == [b"order 1", b"order 1"]
 
 
 # What a stream drops

@@ -57,6 +57,7 @@ from kafka_architecture import (
     same_key_other_client_kafka,
     share_group_queue_kafka,
 )
+from reading import read_on
 from waiting import until
 
 DAY = 24 * 60 * 60 * 1000  # Milliseconds.
@@ -426,17 +427,16 @@ def removed(kafka, topic, admin, create, producer):
 
 
 def resume(bootstrap, topic, reset):
-    """Read as the group for two seconds; return the values and the next offset."""
+    """Read as the group to the end; return the values and the next offset."""
     partition = TopicPartition(topic, 0)
     with KafkaConsumer(
         bootstrap_servers=bootstrap,
         group_id=topic,
         enable_auto_commit=False,
         auto_offset_reset=reset,
-        consumer_timeout_ms=2000,
     ) as consumer:
         consumer.assign([partition])
-        values = [record.value.decode() for record in consumer]
+        values = [value.decode() for value in read_on(consumer, partition)]
         return values, consumer.position(partition)
 
 

@@ -9,7 +9,7 @@ from brokers import kafka as start_kafka
 from brokers import rabbitmq as start_rabbitmq
 from brokers.rabbitmq_node import rabbitmqctl
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.admin import ConfigResource
 from kafka.errors import (
     KafkaError,
     KafkaTimeoutError,
@@ -320,9 +320,13 @@ def test_rabbitmq_has_a_new_leader_sooner_and_loses_no_order(rabbits, queue, cap
 
 def test_unclean_election_is_forbidden_by_default(admin, topic):
     create(admin, topic, [1])
-    resource = ConfigResource(ConfigResourceType.TOPIC, topic)
-    (found,) = admin.describe_configs([resource], config_filter="all")["topic"].values()
-    assert found["unclean.leader.election.enable"]["value"] == "false"
+    resource, name = ConfigResource("topic", topic), "unclean.leader.election.enable"
+
+    def value():
+        found = admin.describe_configs([resource], config_filter="all")["topic"]
+        return found[topic].get(name, {}).get("value")
+
+    assert until(lambda: value() == "false")  # A node hears of the topic by and by.
 
 
 def test_an_unclean_election_loses_an_order_and_without_it_nobody_leads(

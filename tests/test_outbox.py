@@ -21,7 +21,8 @@ from delivery_guarantees import (
     outbox_skips_a_late_commit_kafka,
     outbox_skips_a_late_commit_rabbitmq,
 )
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaProducer
+from reading import stored
 
 PROGRAMS = {
     "kafka": SimpleNamespace(
@@ -166,11 +167,7 @@ def committed(bootstrap, topic):
     """Return what a reader of committed records gets when no transaction is open."""
     with KafkaProducer(bootstrap_servers=bootstrap, transactional_id=topic) as next_one:
         next_one.init_transactions()  # Aborts what the dead one has left open.
-    settings = {"auto_offset_reset": "earliest", "isolation_level": "read_committed"}
-    with KafkaConsumer(
-        topic, bootstrap_servers=bootstrap, consumer_timeout_ms=2000, **settings
-    ) as consumer:
-        return [int(record.value) for record in consumer]
+    return [*map(int, stored(bootstrap, topic, isolation_level="read_committed"))]
 
 
 def test_a_kafka_transaction_around_the_commit_still_loses_the_event(

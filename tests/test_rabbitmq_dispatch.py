@@ -32,6 +32,7 @@ from rabbitmq_patterns import (
     topic_patterns_kafka,
     topic_patterns_rabbitmq,
 )
+from reading import stored
 from waiting import until
 
 KEYS = [f"customer-{number}" for number in range(400)]
@@ -149,8 +150,13 @@ def seconds_to_take(channel, queue, count, prefetch):
 
 
 def test_rabbitmq_prefetch_of_one_is_slower_for_tiny_jobs(channel, queue):
-    one = seconds_to_take(channel, f"{queue}-1", 500, prefetch=1)
-    hundred = seconds_to_take(channel, f"{queue}-100", 500, prefetch=100)
+    one, hundred = (
+        min(
+            seconds_to_take(channel, f"{queue}-{prefetch}", 500, prefetch)
+            for _ in range(3)  # Of three, since other work may hold one of them up.
+        )
+        for prefetch in (1, 100)
+    )
     assert one > 2 * hundred
 
 
@@ -255,14 +261,7 @@ def test_kafka_topic_for_each_severity_sends_the_pager_the_errors_alone(kafka, t
         for severity, event in routing_by_severity_kafka.EVENTS:
             name = f"{topic}-{severity}"
             producer.send(name, event.encode()).get(timeout=10)
-    with KafkaConsumer(
-        f"{topic}-error",
-        bootstrap_servers=kafka,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=3000,
-    ) as pager:
-        events = [record.value.decode() for record in pager]
-    assert events == ["payment 1 refused", "shipment 2 lost"]
+    assert stored(kafka, f"{topic}-error") == [b"payment 1 refused", b"shipment 2 lost"]
 
 
 @pytest.mark.parametrize(
