@@ -48,7 +48,9 @@ def read_keys(bootstrap, prefix, pattern):
     ) as consumer:
         # The client looks for the pattern at the beginning of a name, hence the `$`.
         consumer.subscribe(pattern=rf"{re.escape(prefix)}\.{pattern}$")
-        return sorted(record.topic.removeprefix(f"{prefix}.") for record in consumer)
+        first = consumer.poll(timeout_ms=20000)  # It has to find the topics before.
+        topics = [*(place.topic for place in first), *(each.topic for each in consumer)]
+        return sorted(topic.removeprefix(f"{prefix}.") for topic in topics)
 
 
 def main(bootstrap="localhost:9092", prefix=f"events-{uuid4().hex[:8]}"):
