@@ -36,6 +36,7 @@ extensions = [
     "partition_player",
     "exchange_player",
     "delivery_player",
+    "capacity_calculator",
     "page_weight",
     "epub_pages",
     "epub_package",
