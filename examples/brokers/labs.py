@@ -9,15 +9,17 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from labs.summary import report
+from labs import report, summary
 
 from .cache import BrokerError, say
+from .java import tool
 from .kafka_node import kafka
 from .process import Broker
 from .rabbitmq_node import rabbitmq
 from .recorded import machine
 
 LABS = Path(__file__).parents[1] / "labs"
+REPORTS = Path(__file__).parents[2] / "_build" / "labs"
 START = {"kafka": kafka, "rabbitmq": rabbitmq}
 
 
@@ -37,8 +39,13 @@ def load(name: str):
 
 
 def start(stack: ExitStack, lab) -> dict[str, Broker]:
-    """Start the brokers that `lab` names in its BROKERS, with so many nodes of each."""
+    """Start the brokers that `lab` names in its BROKERS, with so many nodes of each.
+
+    The tools that it names in TOOLS are downloaded before, if they are not here.
+    """
     brokers = {}
+    for each in getattr(lab, "TOOLS", ()):
+        tool(each)
     for broker, nodes in lab.BROKERS.items():
         say(f"{broker}: starting {nodes} …")
         brokers[broker] = stack.enter_context(START[broker](nodes=nodes))
@@ -55,7 +62,8 @@ def once(lab, brokers: dict[str, Broker], variant: str) -> dict:
     def note(event: str) -> None:
         timeline.append([round(time.monotonic() - begin, 2), event])
 
-    outcome = lab.run(brokers, variant, note)
+    tools = [tool] if hasattr(lab, "TOOLS") else []
+    outcome = lab.run(brokers, variant, note, *tools)
     seconds = {what: round(value, 3) for what, value in outcome.seconds.items()}
     messages = asdict(outcome.account) if outcome.account else {}
     counts = {**messages, **outcome.counts}
@@ -67,29 +75,55 @@ def once(lab, brokers: dict[str, Broker], variant: str) -> dict:
     }
 
 
-def run(name: str, times: int, record: bool) -> None:
-    """Run each variant of a lab `times` times, by turns, and print what came of it.
+def conditions(lab, brokers: dict[str, Broker]) -> dict:
+    """Return when, on what machine and with which versions a lab is run."""
+    return {
+        "date": date.today().isoformat(),
+        "machine": machine(),
+        "brokers": {broker: each.version for broker, each in brokers.items()},
+        "clients": {each: version(each) for each in lab.CLIENTS},
+    }
 
-    With `record` it is written beside the lab, from where the book takes it.
+
+def recorded(name: str) -> dict:
+    """Return what the book has recorded of a lab, with no runs if it has nothing."""
+    path = LABS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {"runs": []}
+
+
+def remaining(begin: float, done: int, planned: int) -> str:
+    """Say how long the runs that are left will take, as those that are done did."""
+    if not done:
+        return ""
+    left = (time.monotonic() - begin) / done * (planned - done)
+    return f", {left / 60:.0f} min left" if left > 90 else f", {left:.0f} s left"
+
+
+def run(name: str, times: int, record: bool) -> None:
+    """Run each variant of a lab `times` times, by turns, and report what came of it.
+
+    The report is printed and written as a web page below REPORTS, also of a run that is
+    stopped. With `record` the runs are written beside the lab, from where the book
+    takes them, if none is missing.
     """
     lab = load(name)
-    runs = []
-    with ExitStack() as stack:
-        brokers = start(stack, lab)
-        for number in range(1, times + 1):
-            for variant in lab.VARIANTS:
-                say(f"[{number}/{times}] {variant}")
-                runs.append(once(lab, brokers, variant))
-        versions = {broker: each.version for broker, each in brokers.items()}
-    print(report(runs))
+    plan = [variant for _ in range(times) for variant in lab.VARIANTS]
+    result = {"times": times, "runs": []}
+    book = recorded(name)
+    try:
+        with ExitStack() as stack:
+            brokers = start(stack, lab)
+            result = {**conditions(lab, brokers), **result}
+            begin = time.monotonic()
+            for done, variant in enumerate(plan):
+                left = remaining(begin, done, len(plan))
+                say(f"[{done + 1}/{len(plan)}] {variant}{left}")
+                result["runs"].append(once(lab, brokers, variant))
+    finally:
+        if result["runs"]:
+            print(summary.report(result["runs"], book["runs"]))
+            page = report.write(REPORTS, name, lab.__doc__, result, book)
+            print(f"\nThe report as a web page: {page}")
     if record:
-        clients = {each: version(each) for each in lab.CLIENTS}
-        conditions = {
-            "date": date.today().isoformat(),
-            "machine": machine(),
-            "brokers": versions,
-            "clients": clients,
-        }
-        result = {**conditions, "times": times, "runs": runs}
         path = LABS / f"{name}.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
