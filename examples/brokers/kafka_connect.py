@@ -49,13 +49,15 @@ def make_node(
     folder: Path,
     settings: Mapping[str, str] | None = None,
     plugins: Sequence[Path] = (),
+    more: Sequence[Path] = (),
 ) -> Node:
     """Return a worker with the Kafka at `bootstrap`, not yet started.
 
     What its source connectors have read is noted in `folder`, and a restarted worker
     goes on from there; the connectors themselves it forgets. `settings` are lines of
     its configuration, and `plugins` are folders that hold connectors beside Kafka's
-    own for files. What is in neither has Kafka's default.
+    own for files. `more` are jars that the worker starts with, where Kafka has those of
+    MirrorMaker. What the configuration does not name has Kafka's default.
     """
     jars = [*install("kafka"), *install("kafka_connect")]
     # Since Kafka 3.2 the file connectors are not among the jars that a worker starts
@@ -77,7 +79,7 @@ def make_node(
     }
     properties = folder / "worker.properties"
     write_properties(properties, configuration)
-    classes = ["-cp", os.pathsep.join(str(jar) for jar in jars)]
+    classes = ["-cp", os.pathsep.join(str(jar) for jar in [*jars, *more])]
     program = ["org.apache.kafka.connect.cli.ConnectStandalone", str(properties)]
     return Node(
         name="kafka-connect",

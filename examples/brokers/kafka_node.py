@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,6 +38,8 @@ JAVA_OPTIONS = [
     "-Dlog4j2.level=WARN",
 ]
 
+# What the JMX exporter, a Java agent, tells Prometheus of a node.
+RULES = Path(__file__).with_name("jmx_exporter.yml")
 INTERNAL = ["offsets.topic", "transaction.state.log", "share.coordinator.state.topic"]
 
 
@@ -156,10 +158,12 @@ def make_nodes(
     port: int | None,
     options: Sequence[str],
     extra: Mapping[str, str],
+    metrics: bool = False,
 ) -> list[Node]:
     """Return `count` nodes that live below `folder`, not yet started.
 
-    `options` are Java's, and `extra` are lines of server.properties.
+    `options` are Java's, and `extra` are lines of server.properties. With `metrics`
+    each node tells Prometheus of itself.
     """
     numbers = free_ports(2 * count)
     if port:
@@ -168,6 +172,7 @@ def make_nodes(
     cluster_id = random_id()
     nodes = []
     for number, (client, _) in enumerate(ports, 1):
+        agent, url = exporter() if metrics else ([], "")
         home = folder / f"kafka-{number}"
         shutil.copytree(prepared / "data", home / "data")
         identity = home / "data" / "meta.properties"
@@ -187,12 +192,20 @@ def make_nodes(
                 name=f"kafka-{number}",
                 address=f"{HOST}:{client}",
                 folder=home,
-                command=java(*options, "kafka.Kafka", str(properties)),
+                command=java(*options, *agent, "kafka.Kafka", str(properties)),
                 env={},
                 ready=lambda number=number, client=client: registered(number, client),
+                metrics=url,
             )
         )
     return nodes
+
+
+def exporter() -> tuple[list[str], str]:
+    """Return the options of Java for the JMX exporter at a free port, and its URL."""
+    (jar,), (port,) = install("jmx_exporter"), free_ports(1)
+    url = f"http://{HOST}:{port}/metrics"
+    return [f"-javaagent:{jar}={HOST}:{port}:{RULES}"], url
 
 
 def registered(number: int, port: int) -> bool:
@@ -205,7 +218,10 @@ def registered(number: int, port: int) -> bool:
             brokers = admin.describe_cluster()["brokers"]
     except KafkaError:
         return False
-    return any(each["broker_id"] == number for each in brokers)
+    # A fenced one is known and may hold nothing yet.
+    return any(
+        each["broker_id"] == number and not each["is_fenced"] for each in brokers
+    )
 
 
 def data_folder() -> tempfile.TemporaryDirectory:
@@ -218,12 +234,17 @@ def kafka(
     nodes: int = 1,
     port: int | None = None,
     settings: Mapping[str, str] | None = None,
+    metrics: bool = False,
+    env: Mapping[str, str] | None = None,
+    ready: Callable[[], bool] | None = None,
 ) -> Iterator[Broker]:
     """Start Kafka with `nodes` nodes and stop it at the end; its data goes with it.
 
     `port` is the first node's port for clients; without it a free one is taken.
-    `settings` are lines of server.properties. Raises BrokerError if the port is in use
-    or a node does not start.
+    `settings` are lines of server.properties, which may read the environment `env`.
+    With `metrics` each node has the JMX exporter, and its `metrics` is the URL for
+    Prometheus. `ready` tells whether a node is up, where not everybody may ask it.
+    Raises BrokerError if the port is in use or a node does not start.
     """
     check_platform()
     if port:
@@ -234,7 +255,10 @@ def kafka(
     options = [f"-XX:AOTCache={prepared}/aot"]
     with data_folder() as folder:
         home, extra = Path(folder), settings or {}
-        members = make_nodes(home, prepared, nodes, port, options, extra)
+        members = make_nodes(home, prepared, nodes, port, options, extra, metrics)
+        for node in members:
+            node.env = dict(env or {})
+            node.ready = ready or node.ready
         addresses = ",".join(node.address for node in members)
         broker = Broker(addresses, version(), members)
         try:

@@ -3,7 +3,7 @@
 import importlib
 import json
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from .kafka_node import kafka
 from .process import Broker
 from .rabbitmq_node import rabbitmq
 from .recorded import machine
+from .sites import Sites, sites
 
 LABS = Path(__file__).parents[1] / "labs"
 REPORTS = Path(__file__).parents[2] / "_build" / "labs"
@@ -38,7 +39,14 @@ def load(name: str):
     return importlib.import_module(f"labs.{name}")
 
 
-def start(stack: ExitStack, lab) -> dict[str, Broker]:
+def launch(broker: str, nodes: int | str) -> AbstractContextManager[Broker | Sites]:
+    """Start so many nodes of a broker, or its two "sites", Kafka's with MirrorMaker."""
+    if nodes == "sites":
+        return sites(broker, mirrored=broker == "kafka")
+    return START[broker](nodes=nodes)
+
+
+def start(stack: ExitStack, lab) -> dict[str, Broker | Sites]:
     """Start the brokers that `lab` names in its BROKERS, with so many nodes of each.
 
     The tools that it names in TOOLS are downloaded before, if they are not here.
@@ -48,7 +56,7 @@ def start(stack: ExitStack, lab) -> dict[str, Broker]:
         tool(each)
     for broker, nodes in lab.BROKERS.items():
         say(f"{broker}: starting {nodes} …")
-        brokers[broker] = stack.enter_context(START[broker](nodes=nodes))
+        brokers[broker] = stack.enter_context(launch(broker, nodes))
     return brokers
 
 

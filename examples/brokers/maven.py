@@ -1,7 +1,7 @@
 """Get Java programs from Maven Central: what a lock names, each checked by its SHA-256.
 
-`python -m brokers.maven KAFKA APICURIO AMQP DEBEZIUM` in `examples/` writes the locks
-of other versions.
+`python -m brokers.maven KAFKA APICURIO AMQP DEBEZIUM JMX_EXPORTER PERF_TEST` in
+`examples/` writes the locks of other versions.
 """
 
 import hashlib
@@ -18,12 +18,16 @@ TITLES = {
     "kafka": "Kafka",
     "kafka_streams": "Kafka Streams",
     "kafka_connect": "Kafka Connect",
+    "kafka_mirror": "MirrorMaker 2",
+    "kafka_tools": "Kafka's jar of tools",
     "debezium": "Debezium's PostgreSQL connector",
     "schema_registry": "Apicurio Registry",
     "amqp": "RabbitMQ's AMQP 1.0 client",
+    "perf_test": "RabbitMQ PerfTest",
+    "jmx_exporter": "JMX exporter for Prometheus",
 }
 COMPILER = "org.eclipse.jdt:ecj:3.40.0"  # Compiles on a Java without a compiler.
-# What each lock is made of. Kafka's jars are left out of the two that build on them.
+# What each lock is made of. Kafka's jars are left out of those that build on them.
 KAFKA = {
     "kafka": ["org.apache.kafka:kafka_2.13:{}"],
     "kafka_streams": [
@@ -35,9 +39,15 @@ KAFKA = {
         "org.apache.kafka:connect-file:{}",
         "org.apache.kafka:connect-json:{}",
     ],
+    # Connect's jars are left out of what follows too.
+    "kafka_mirror": ["org.apache.kafka:connect-mirror:{}"],
+    # The two tools that measure need none of those.
+    "kafka_tools": ["org.apache.kafka:kafka-tools:{}"],
 }
+PERF_TEST = ["com.rabbitmq:perf-test:{}"]
 # The client of the same name in the group com.rabbitmq is the one of AMQP 0-9-1.
 AMQP = ["com.rabbitmq.client:amqp-client:{}", COMPILER]
+JMX_EXPORTER = "io.prometheus.jmx:jmx_prometheus_javaagent:{}"
 # These two are archives, with all that they need.
 APICURIO = "io.apicurio:apicurio-registry-app:{}:tar.gz:all"
 DEBEZIUM = "io.debezium:debezium-connector-postgres:{}:tar.gz:plugin"
@@ -162,7 +172,14 @@ def file_name(artifact: str) -> str:
     return f"{'-'.join(filter(None, (identifier, number, classifier)))}.{packaging}"
 
 
-def write_locks(kafka: str, apicurio: str, amqp: str, debezium: str) -> None:
+def write_locks(
+    kafka: str,
+    apicurio: str,
+    amqp: str,
+    debezium: str,
+    jmx_exporter: str,
+    perf_test: str,
+) -> None:
     """Resolve the dependencies of these versions and write all locks."""
     base: set[str] = set()
     for name, pattern in KAFKA.items():
@@ -174,10 +191,12 @@ def write_locks(kafka: str, apicurio: str, amqp: str, debezium: str) -> None:
             roots.append(f"org.apache.logging.log4j:log4j-slf4j-impl:{log4j}")
         found = resolve(roots)
         write_lock(name, {each: found[each] for each in found if each not in base})
-        base |= set(found) if name == "kafka" else set()
+        base |= set(found) if name in ("kafka", "kafka_connect") else set()
     write_lock("amqp", resolve([each.format(amqp) for each in AMQP]))
     write_archive_lock("schema_registry", APICURIO.format(apicurio))
     write_archive_lock("debezium", DEBEZIUM.format(debezium))
+    write_lock("jmx_exporter", resolve([JMX_EXPORTER.format(jmx_exporter)]))
+    write_lock("perf_test", resolve([each.format(perf_test) for each in PERF_TEST]))
 
 
 def write_archive_lock(name: str, archive: str) -> None:

@@ -186,7 +186,9 @@ class Node:
     `ready()` returns true once the broker answers a client; it is called until then,
     and may raise OSError while the broker is not there yet. `deadline` is how many
     seconds a start may take, and `grace` how many a stop may take before the broker is
-    killed; `farewell` names the signal that asks it to stop. The data and the port stay
+    killed; `farewell` names the signal that asks it to stop. `metrics` is the URL where
+    Prometheus reads its metrics and `management` that of its HTTP API, with the user;
+    both answer only if the broker was started with them. The data and the ports stay
     the same through `stop`, `kill` and `start`.
     """
 
@@ -199,6 +201,8 @@ class Node:
     deadline: float = 60
     grace: float = GRACE
     farewell: str = "SIGTERM"
+    metrics: str = ""
+    management: str = ""
     _leash: Leash | None = field(default=None, repr=False)
 
     def launch(self) -> None:

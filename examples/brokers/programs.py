@@ -8,29 +8,73 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import NamedTuple
 
-from . import amqp, kafka_connect, maven, postgres, recorded, schema_registry
+from . import (
+    amqp,
+    kafka_connect,
+    maven,
+    postgres,
+    recorded,
+    schema_registry,
+    sites,
+    tools,
+)
 from .cache import BrokerError, say
 from .kafka_node import kafka
 from .kafka_streams import streams
-from .process import Leash
+from .process import Broker, Leash
 from .rabbitmq_node import rabbitmq
 from .reach import NAME, USUAL, VARIABLE, reach, yours
+from .secured import secured
 
 EXAMPLES = Path(__file__).parents[1]
 START = {"kafka": kafka, "rabbitmq": rabbitmq}
 
 
+def nodes(kind: str, count: int, **options: bool) -> AbstractContextManager[Broker]:
+    """Start `count` nodes of Kafka or RabbitMQ, with `options` of how they start."""
+    return START[kind](nodes=count, **options)
+
+
+def at_first_node(what: str, broker: Broker) -> AbstractContextManager[str]:
+    """Yield the first node's URL of its "metrics" or "management"."""
+    return nullcontext(getattr(broker.nodes[0], what))
+
+
+@contextlib.contextmanager
+def beside(kind: str, _: str) -> Iterator[str]:
+    """Yield the address of a broker of the other kind: the reader's, or one started."""
+    if address := yours(kind):
+        reach(kind, address)
+        yield address
+    else:
+        with START[kind]() as broker:
+            yield broker.address
+
+
+# What `main` may name first to have brokers of its own, and what starts them: it is
+# called with "kafka" or "rabbitmq", and with the options that services ask for.
+OWN: dict[str, Callable[..., AbstractContextManager]] = {
+    "broker": partial(nodes, count=1),
+    "cluster": partial(nodes, count=3),
+    "secured": secured,
+    "sites": sites.sites,
+}
+
+
 class Service(NamedTuple):
     """What a program may name in its `main` beside a broker."""
 
-    start: Callable
+    start: Callable  # It is called with the broker's address, or the one with `option`.
     parts: tuple[str, ...] = ()  # What it needs from Maven Central.
     variable: str = ""  # Where the address of the reader's own stands.
+    option: bool = False  # Whether the brokers are started with an option of its name.
 
 
 SERVICES = {
@@ -47,6 +91,12 @@ SERVICES = {
         schema_registry.registry, ("schema_registry",), schema_registry.VARIABLE
     ),
     "streams": Service(streams, ("kafka_streams",)),
+    "management": Service(partial(at_first_node, "management"), option=True),
+    "metrics": Service(partial(at_first_node, "metrics"), option=True),
+    "tool": Service(lambda _: nullcontext(tools.run)),
+    "kafka": Service(partial(beside, "kafka"), ("kafka",), VARIABLE["kafka"]),
+    "rabbitmq": Service(partial(beside, "rabbitmq"), (), VARIABLE["rabbitmq"]),
+    "mirror": Service(sites.mirror, ("kafka_connect", "kafka_mirror")),
 }
 DEADLINE = 120  # Seconds that one program may take.
 PATIENCE = 5  # Seconds that it has to end after Ctrl-C.
@@ -83,9 +133,18 @@ class Program:
         return [each.arg for each in main.args.args]
 
     @property
-    def nodes(self) -> int:
-        """How many nodes of its own it needs: 0 if it takes the address of a broker."""
-        return {"broker": 1, "cluster": 3}.get(self.parameters[0], 0)
+    def own(self) -> Callable[..., AbstractContextManager] | None:
+        """What starts brokers of its own, if it does not take a broker's address."""
+        return OWN.get(self.parameters[0])
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """What its `main` names beside a broker."""
+        return {
+            name: service
+            for name, service in SERVICES.items()
+            if name in self.parameters
+        }
 
 
 def find(*names: str) -> list[Program]:
@@ -124,22 +183,24 @@ def run(program: Program) -> None:
     The services that its `main` names are started for it.
     """
     main = importlib.import_module(program.name.replace("/", ".")).main
-    if program.nodes and yours(program.broker):
+    if program.own and yours(program.broker):
         raise BrokerError(
-            f"{program.name} stops its broker, so it does not run against yours: unset "
-            f"{VARIABLE[program.broker]}, and it starts one of its own."
+            f"{program.name} needs a broker of its own, so it does not run against "
+            f"yours: unset {VARIABLE[program.broker]}, and it starts one."
         )
     with contextlib.ExitStack() as stack:
-        if program.nodes:
-            broker = stack.enter_context(START[program.broker](nodes=program.nodes))
-            address = broker.address
+        if program.own:
+            options = {
+                name: True for name, each in program.services.items() if each.option
+            }
+            broker = stack.enter_context(program.own(program.broker, **options))
         else:
-            broker = address = yours(program.broker) or USUAL[program.broker]
-            reach(program.broker, address)
+            broker = yours(program.broker) or USUAL[program.broker]
+            reach(program.broker, broker)
+        address = getattr(broker, "address", broker)
         services = {
-            name: stack.enter_context(service.start(address))
-            for name, service in SERVICES.items()
-            if name in program.parameters
+            name: stack.enter_context(each.start(broker if each.option else address))
+            for name, each in program.services.items()
         }
         main(broker, **services)
 
@@ -155,11 +216,11 @@ def run_all(programs: list[Program], record: bool = False, check: bool = False) 
     with contextlib.ExitStack() as stack:
         addresses, versions = {}, {}
         for name in START:
-            if any(each.broker == name for each in programs):
+            if any(name in (each.broker, *each.parameters) for each in programs):
                 addresses[name], versions[name] = _shared(stack, name)
         # Before the programs, since each of them has a time limit.
         fetch({name for each in programs for name in each.parameters})
-        left = [each.name for each in programs if each.nodes and yours(each.broker)]
+        left = [each.name for each in programs if each.own and yours(each.broker)]
         runnable = [each for each in programs if each.name not in left]
         results = contextlib.closing(_run_apart(runnable, addresses))
         for number, (each, result) in enumerate(stack.enter_context(results), 1):
@@ -181,7 +242,7 @@ def run_all(programs: list[Program], record: bool = False, check: bool = False) 
     for what, names in (
         ("These failed", failed),
         ("These print something else than the book", other),
-        ("These stop their broker and were left out, since it is yours", left),
+        ("These need a broker of their own and were left out, since it is yours", left),
     ):
         if names:
             print(f"{what}: {', '.join(names)}.")
@@ -224,10 +285,10 @@ def _run_apart(
 
 def _run_on(leash: Leash, program: Program, addresses: dict) -> CompletedProcess:
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    variable = VARIABLE[program.broker]
-    env.pop(variable, None)
-    if not program.nodes:
-        env[variable] = addresses[program.broker]
+    env.pop(VARIABLE[program.broker], None)
+    shared = [*program.parameters, *([] if program.own else [program.broker])]
+    for name in addresses.keys() & shared:
+        env[VARIABLE[name]] = addresses[name]
     command = [sys.executable, str(EXAMPLES), program.name]
     return leash.run(command, DEADLINE, PATIENCE, env=env)
 

@@ -30,6 +30,13 @@ MANAGEMENT, PROMETHEUS, DISTRIBUTION, STREAM = 10000, 10020, 20000, -120
 # drops what a publisher repeats.
 PLUGINS = ("rabbitmq_consistent_hash_exchange", "rabbitmq_stream")
 
+# Channels and queues say how they are each half second instead of each five seconds.
+FRESH = """[{rabbit, [
+    {collect_statistics_interval, 500},
+    {quorum_tick_interval, 500}
+]}].
+"""
+
 
 def free_port(count: int) -> int:
     """Return the first of `count` ports for AMQP in a row, claimed with all they need.
@@ -99,7 +106,16 @@ def make_node(rabbit: Installation, folder: Path, port: int, epmd: int) -> Node:
     }
     command = [str(rabbit.sbin / "rabbitmq-server")]
     address = f"amqp://guest:guest@{HOST}:{port}/"
-    return Node(folder.name, address, folder, command, env, lambda: answers(port))
+    return Node(
+        folder.name,
+        address,
+        folder,
+        command,
+        env,
+        ready=lambda: answers(port),
+        metrics=f"http://{HOST}:{port + PROMETHEUS}/metrics",
+        management=f"http://guest:guest@{HOST}:{port + MANAGEMENT}",
+    )
 
 
 def rabbitmqctl(node: Node, *arguments: str) -> str:
@@ -131,6 +147,9 @@ def rabbitmq(
     port: int | None = None,
     plugins: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
+    metrics: bool = False,
+    management: bool = False,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Broker]:
     """Start RabbitMQ with `nodes` nodes and stop it at the end; its data goes with it.
 
@@ -138,7 +157,9 @@ def rabbitmq(
     it; without it free ones are taken. Streams listen 120 below a node's port, and
     management 10000 and Prometheus 10020 above it, as in RabbitMQ's defaults, if
     `plugins`, which come to those in PLUGINS, enable them. `settings` are lines of
-    rabbitmq.conf. Raises BrokerError if a port is in use or a node does not start.
+    rabbitmq.conf, which may read the environment `env`. `metrics` and `management` turn
+    on what a node's URLs of that name lead to. Raises BrokerError if a port is in use
+    or a node does not start.
     """
     check_platform()
     first = port or free_port(nodes)
@@ -147,6 +168,8 @@ def rabbitmq(
         for number in (each, each + DISTRIBUTION, each + STREAM):
             instead = f"AMQP_URL=amqp://guest:guest@localhost:{first}/"
             check_free(number, "RabbitMQ", instead)
+    optional = {"rabbitmq_prometheus": metrics, "rabbitmq_management": management}
+    plugins = [*PLUGINS, *plugins, *(each for each, on in optional.items() if on)]
     rabbit = install()
     with data_folder() as folder:
         home = Path(folder)
@@ -165,9 +188,12 @@ def rabbitmq(
             values = {**configuration(each, names), **(settings or {})}
             lines = [f"{key} = {value}\n" for key, value in values.items()]
             (path / "rabbitmq.conf").write_text("".join(lines))
-            enabled = ",".join([*PLUGINS, *plugins])
-            (path / "enabled_plugins").write_text(f"[{enabled}].\n")
-            members.append(make_node(rabbit, path, each, mapper))
+            if metrics or management:
+                (path / "advanced.config").write_text(FRESH)
+            (path / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
+            node = make_node(rabbit, path, each, mapper)
+            node.env |= env or {}
+            members.append(node)
         broker = Broker(members[0].address, rabbit.version, members)
         try:
             epmd.start()
