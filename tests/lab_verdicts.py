@@ -16,6 +16,10 @@ HARM = {
     "exactly-once effect": {},
 }
 NEVER_HALF = {"half done": 0, "charged twice": 0, "another step twice": 0}
+FAILURE_SAFE = {
+    "Kafka, safe": {"lost": 0, "unconfirmed": 0, "reordered": 0},
+    "RabbitMQ, safe": {"lost": 0, "unconfirmed": 0},
+}
 VERDICTS = {
     "aborted_transaction": {
         "read_uncommitted": {"confirmed": 50, "delivered": 100, "unconfirmed": 50},
@@ -46,6 +50,10 @@ VERDICTS = {
     "delayed_retry": {
         "reject": {"failures counted": 6, "over 0.3 s off the formula": 0},
         "nack": {"failures counted": 0, "over 0.3 s off the formula": 0},
+    },
+    "failure": {
+        variant: FAILURE_SAFE.get(variant.partition(": ")[2], {})
+        for variant in labs.load("failure").VARIANTS
     },
     "leader_killed": {
         "acks=0": {"unconfirmed": 0},
@@ -144,6 +152,10 @@ VERDICTS = {
         "no inbox": {"all done": 28, "charged twice": 10, "another step twice": 14},
         "state in memory": {"all done": 18, "half done": 34, "charged twice": 0},
     },
+    "site_lost": {
+        variant: {"far and handled nowhere": 0, "new orders handled far": 10}
+        for variant in ("MirrorMaker 2", "federation", "shovel")
+    },
     "unconfirmed_killed": {
         "no confirms": {"unconfirmed": 0, "duplicated": 0},
         "confirm each": {"lost": 0, "duplicated": 0},
@@ -172,12 +184,43 @@ SLOWER = {
     ("cost_of_a_guarantee", "Kafka"): (SENT, HANDLED, COMMITTED),
     ("cost_of_a_guarantee", "RabbitMQ"): (SENT, HANDLED),
 }
+# These measure, and test_labs_measured.py compares their variants with each other.
+MEASURING = ("latency", "throughput")
+# What loses orders in each run; the other unsafe settings may, or may not.
+LOSES = {
+    "failure": (
+        "leader killed: RabbitMQ, unsafe",
+        "minority partition: Kafka, unsafe",
+        "consumer killed: Kafka, unsafe",
+        "consumer killed: RabbitMQ, unsafe",
+        "rolling restart: RabbitMQ, unsafe",
+    )
+}
+# How often the labs were repeated that were not 20 times.
+REPEATED = {"failure": 1, "site_lost": 1}
+# Labs in each run of which orders are handled twice, once at each site.
+REPEATS = ("site_lost",)
+# The variants that are run live of a lab that takes minutes; of the others all are.
+LIVE = {
+    "failure": (
+        "leader killed: RabbitMQ, unsafe",
+        "consumer killed: Kafka, safe",
+        "consumer killed: Kafka, unsafe",
+        "consumer killed: RabbitMQ, safe",
+        "consumer killed: RabbitMQ, unsafe",
+    )
+}
 RUNS = [(lab, variant) for lab, variants in VERDICTS.items() for variant in variants]
 
 
 def runs_on(*brokers):
-    """Return the (lab, variant) pairs of the labs on exactly these brokers."""
-    return [each for each in RUNS if {*labs.load(each[0]).BROKERS} == {*brokers}]
+    """Return the (lab, variant) pairs to run live of labs on exactly these brokers."""
+    return [
+        (lab, variant)
+        for lab, variant in RUNS
+        if {*labs.load(lab).BROKERS} == {*brokers}
+        and variant in LIVE.get(lab, VERDICTS[lab])
+    ]
 
 
 @contextmanager
@@ -190,7 +233,7 @@ def clusters():
             for each in lab.BROKERS.items():
                 if each not in started:
                     broker, nodes = each
-                    started[each] = stack.enter_context(labs.START[broker](nodes=nodes))
+                    started[each] = stack.enter_context(labs.launch(broker, nodes))
             return {each: started[each, lab.BROKERS[each]] for each in lab.BROKERS}
 
         yield start
@@ -199,6 +242,10 @@ def clusters():
 def judge(name, variant, run):
     """Assert of one run of a variant, live or recorded, what must hold in each."""
     assert VERDICTS[name][variant].items() <= run["counts"].items()
+    if variant in LOSES.get(name, ()):
+        assert run["counts"]["lost"]
+    if name in REPEATS:
+        assert run["counts"]["handled at both"]
     for slow, quick in SLOWER.get((name, variant), ()):
         assert run["seconds"][slow] > 2 * run["seconds"][quick]
 

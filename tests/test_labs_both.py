@@ -1,4 +1,7 @@
-"""Each variant of each lab on both brokers is run once and ends as the page says."""
+"""Each variant of a lab on both brokers is run once and ends as the page says.
+
+Of the lab `failure`, which takes minutes, only those that `LIVE` names are.
+"""
 
 import pytest
 from lab_verdicts import assert_verdict, clusters, runs_on

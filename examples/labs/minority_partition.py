@@ -24,14 +24,16 @@ PAUSE = 0.01  # Seconds between two orders.
 
 
 def evaluate(node, expression):
-    """Have a node evaluate an expression of Erlang; this takes a second or more."""
-    subprocess.run(
+    """Return what a node makes of an expression of Erlang; this takes a second."""
+    run = subprocess.run(
         [Path(node.command[0]).with_name("rabbitmqctl"), "eval", expression],
         env={**os.environ, **node.env},
         capture_output=True,
         check=True,
+        text=True,
         timeout=60,
     )
+    return run.stdout
 
 
 def cut_off(node):

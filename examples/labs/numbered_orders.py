@@ -19,11 +19,14 @@ def declare(url, queue, kind, **arguments):
         connection.channel().queue_declare(queue, durable=True, arguments=settings)
 
 
-def noted(sent):
-    """Yield 0, 1, 2 … without end, and note in the list `sent` what was taken."""
-    for number in count():
-        sent.append(number)
-        yield number
+def noted(sent, going=None):
+    """Yield the next numbers and note in the list `sent` what was taken.
+
+    It goes on without end, or until the event `going` is cleared.
+    """
+    while going is None or going.is_set():
+        sent.append(len(sent))
+        yield sent[-1]
 
 
 def publish(
