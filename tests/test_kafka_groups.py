@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
+from itertools import chain
 from uuid import uuid4
 
 import pika
@@ -457,7 +458,12 @@ def test_auto_commit_loses_what_waits_in_the_worker(deaths, program):
 def poll_some(member, count):
     """Poll a member of kafka-python until orders come and return how many."""
     polled = []
-    assert until(lambda: polled.extend(*member.poll(200, count).values()) or polled)
+
+    def come():
+        polled.extend(chain.from_iterable(member.poll(200, count).values()))
+        return polled
+
+    assert until(come)
     return len(polled)
 
 

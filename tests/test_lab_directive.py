@@ -113,7 +113,7 @@ def test_a_quantity_has_a_row_for_each_group_and_a_column_for_each_setting(group
     lost, gap = grouped[0].select("table")
     assert [title(lost), title(gap)] == ["lost", "longest gap"]
     assert rows(gap) == [
-        ["", "Kafka, safe", "Kafka, unsafe"],
+        ["case", "Kafka, safe", "Kafka, unsafe"],
         ["leader killed", "1.50 s", "1.50 s"],
         ["node paused", "1.50 s", "1.50 s"],
     ]

@@ -3,10 +3,8 @@ routing, and the order of each customer.
 """
 
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import islice
 
 import pika
 import pytest
@@ -132,30 +130,6 @@ def test_share_consumer_of_java_can_and_takes_batches_by_default():
     entry = entry.partition("</table>")[0]
     assert "<th>Default:</th><td>BATCH_OPTIMIZED</td>" in entry
     assert "[batch_optimized, record_limit]" in entry
-
-
-def seconds_to_take(channel, queue, count, prefetch):
-    """Send so many messages, and return how long it takes to acknowledge them."""
-    channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
-    for _ in range(count):
-        channel.basic_publish("", queue, b"tiny")
-    channel.basic_qos(prefetch_count=prefetch)
-    started = time.monotonic()
-    for method, _, _ in islice(channel.consume(queue, inactivity_timeout=10), count):
-        channel.basic_ack(method.delivery_tag)
-    channel.cancel()
-    return time.monotonic() - started
-
-
-def test_rabbitmq_prefetch_of_one_is_slower_for_tiny_jobs(channel, queue):
-    one, hundred = (
-        min(
-            seconds_to_take(channel, f"{queue}-{prefetch}", 500, prefetch)
-            for _ in range(3)  # Of three, since other work may hold one of them up.
-        )
-        for prefetch in (1, 100)
-    )
-    assert one > 2 * hundred
 
 
 # Durable and temporary subscribers.

@@ -68,7 +68,7 @@ def matrix(runs, quantity):
     cells = dict(zip(variants, rows[quantity], strict=True))
     columns = dict.fromkeys(summary.column(each) for each in variants)
     return table(
-        ["", *columns],
+        ["case", *columns],
         [
             [title, *(cells.get(f"{title}: {each}", "none") for each in columns)]
             for title, _ in summary.groups(variants)

@@ -100,7 +100,7 @@ SERVICES = {
 }
 DEADLINE = 120  # Seconds that one program may take.
 PATIENCE = 5  # Seconds that it has to end after Ctrl-C.
-AT_ONCE = 6  # Programs that run at the same time: most of their time is waiting.
+AT_ONCE = 5  # Programs that run at the same time: most of their time is waiting.
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from cloudevents.core.bindings.kafka import (
 )
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.v1.event import CloudEvent
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 
 def event(kind, number, data, media_type="application/json"):
@@ -43,11 +43,11 @@ def send(bootstrap, topic, messages):
 def receive(bootstrap, topic, count):
     """Return the first records of the topic as the SDK's messages."""
     with KafkaConsumer(
-        topic,
         bootstrap_servers=bootstrap,
         auto_offset_reset="earliest",
         consumer_timeout_ms=20000,
     ) as consumer:
+        consumer.assign([TopicPartition(topic, 0)])
         records = list(islice(consumer, count))
     return [KafkaMessage(dict(each.headers), each.key, each.value) for each in records]
 

@@ -69,7 +69,7 @@ def main(cluster, topic="orders"):
             plan = enumerate([[1, 2], [2, 3], [3, 1]])
             places = {TopicPartition(topic, each): nodes for each, nodes in plan}
             admin.alter_partition_reassignments(places)
-            wait_until_over(admin.list_partition_reassignments)
+            wait_until_over(lambda: replicas(admin, topic) != [2, 2, 2])
             print("partitions were moved:", replicas(admin, topic))
         finally:
             stop.set()
