@@ -45,10 +45,8 @@ def conditions(data):
     clients = " and ".join(
         f"{each} {data['clients'][each]}" for each in data["clients"]
     )
-    return (
-        f"{data['times']} times on {data['date']}, with {brokers}, {clients}, "
-        f"on {data['machine']}"
-    )
+    often = "once" if data["times"] == 1 else f"{data['times']} times"
+    return f"{often} on {data['date']}, with {brokers}, {clients}, on {data['machine']}"
 
 
 def counted(runs, title=""):
