@@ -107,6 +107,23 @@ def test_the_recorded_runs_are_enough_and_end_as_the_page_says(name, variant):
         judge(name, variant, each)
 
 
+@pytest.mark.parametrize("failure", ["follower paused", "controller killed"])
+def test_two_failures_are_felt_by_safe_settings_alone_and_lose_nothing(failure):
+    gap = "longest gap, confirms"
+    for each in recorded("failure", f"{failure}: Kafka, safe"):
+        assert each["seconds"][gap] > 2
+    for each in recorded("failure", f"{failure}: Kafka, unsafe"):
+        assert each["seconds"][gap] < 0.5
+    for broker in ("Kafka", "RabbitMQ"):
+        runs = recorded("failure", f"{failure}: {broker}, unsafe")
+        assert [each["counts"]["lost"] for each in runs] == [0] * len(runs)
+
+
+def test_a_quorum_queue_has_a_new_leader_within_half_a_second_of_the_kill():
+    for each in recorded("failure", "leader killed: RabbitMQ, safe"):
+        assert each["seconds"]["longest gap, confirms"] < 0.5
+
+
 def test_each_recorded_run_without_idempotence_has_reordered_records():
     runs = recorded("leader_killed", "acks=1")
     assert all(each["counts"]["reordered"] for each in runs)

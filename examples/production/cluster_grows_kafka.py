@@ -35,16 +35,22 @@ def replicas(admin, topic):
     return [every.count(node) for node in (1, 2, 3)]
 
 
-def wait_until_over(some):
+def even(counts):
+    return counts if len(set(counts)) == 1 else None
+
+
+def wait_for(fact):
+    """Return what `fact` returns, as soon as that is something."""
     deadline = time.monotonic() + 60
-    while some():
+    while not (found := fact()):
         if time.monotonic() > deadline:
-            raise TimeoutError("In a minute it did not come to an end.")
+            raise TimeoutError("It did not become so within a minute.")
         time.sleep(0.1)
+    return found
 
 
-def not_ready(admin):
-    return [each for each in admin.describe_cluster()["brokers"] if each["is_fenced"]]
+def are_ready(admin):
+    return not any(each["is_fenced"] for each in admin.describe_cluster()["brokers"])
 
 
 def receive(bootstrap, topic):
@@ -64,13 +70,13 @@ def main(cluster, topic="orders"):
         sending = pool.submit(send_steadily, old, topic, stop)
         try:
             new.start()
-            wait_until_over(lambda: not_ready(admin))
+            wait_for(lambda: are_ready(admin))
             print("node 3 has joined:", replicas(admin, topic))
             plan = enumerate([[1, 2], [2, 3], [3, 1]])
             places = {TopicPartition(topic, each): nodes for each, nodes in plan}
             admin.alter_partition_reassignments(places)
-            wait_until_over(lambda: replicas(admin, topic) != [2, 2, 2])
-            print("partitions were moved: [2, 2, 2]")
+            moved = wait_for(lambda: even(replicas(admin, topic)))
+            print("partitions were moved:", moved)
         finally:
             stop.set()
         acknowledged, found = sending.result(timeout=60), receive(old, topic)
