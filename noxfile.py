@@ -144,8 +144,8 @@ def lab(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests against real brokers."""
-    # Most of a test's time is waiting, so four files run at a time, on shared brokers.
-    together = ["-n", "4", "--dist", "loadfile"]
+    # Most of a test's time is waiting, so five files run at a time, on shared brokers.
+    together = ["-n", "5", "--dist", "loadfile"]
     python(session, "-m", "pytest", "--cov", *together, *session.posargs)
 
 
