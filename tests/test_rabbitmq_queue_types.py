@@ -414,6 +414,8 @@ def test_rabbitmq_cancels_the_consumer_of_a_classic_queue_and_not_of_a_quorum_qu
         )
         for kind in ("classic", "quorum"):
             declare_at(killed, f"{queue}-{kind}", kind)
+            # A node that was not asked hears of the queue a moment later.
+            assert until(lambda kind=kind: f"{queue}-{kind}" in listed(other, "type"))
             channel.basic_consume(
                 f"{queue}-{kind}",
                 lambda *message: got.append(message[3]),
@@ -435,7 +437,7 @@ def test_rabbitmq_stream_keeps_what_it_has_confirmed_when_its_leader_dies(
 ):
     leader, other, third = rabbits.nodes
     declare_at(leader, queue, "stream")
-    assert listed(other, "leader")[queue] == [leader.name]
+    assert until(lambda: listed(other, "leader").get(queue) == [leader.name])
     orders = [f"order {number}" for number in range(100)]
     with pika.BlockingConnection(pika.URLParameters(other.address)) as connection:
         channel = connection.channel()
