@@ -5,9 +5,11 @@ Watch order 2: it is placed while nobody is there.
 """
 
 import sys
+import time
 from uuid import uuid4
 
 import pika
+from pika.exceptions import ChannelClosedByBroker
 
 
 def subscribe(channel, exchange, name=None):
@@ -42,6 +44,20 @@ def read_all(channel, queue):
         events.append(body.decode())
 
 
+def wait_until_gone(url, queue):
+    """Wait until the broker has deleted a temporary queue, a moment after its
+    connection has closed: until then it may still get an event, and refuse it.
+    """
+    deadline = time.monotonic() + 30
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        while time.monotonic() < deadline:
+            try:
+                connection.channel().queue_declare(queue, passive=True)
+            except ChannelClosedByBroker as error:
+                if error.reply_code == 404:  # Before it was 405: somebody else's.
+                    return
+
+
 def connect_and_read(url, exchange, event):
     """Let both subscribers come, publish an event, and let them read and go."""
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
@@ -51,6 +67,7 @@ def connect_and_read(url, exchange, event):
         publish(url, exchange, event)
         print(f"billing, durable:     {read_all(channel, billing)}")
         print(f"dashboard, temporary: {read_all(channel, dashboard)}")
+    wait_until_gone(url, dashboard)
 
 
 def main(url="amqp://localhost", exchange=f"orders-{uuid4().hex[:8]}"):
