@@ -142,11 +142,23 @@ def lab(session: nox.Session) -> None:
 
 
 @nox.session
+def exercises(session: nox.Session) -> None:
+    """Check the next open exercise; `-- --hint` helps and `-- --list` shows all."""
+    python(session, "examples", "--exercise", *session.posargs)
+
+
+@nox.session
+def defaults(session: nox.Session) -> None:
+    """Record the defaults of the installed clients and of RabbitMQ."""
+    python(session, "examples", "--defaults")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests against real brokers."""
+    """Run the tests against real brokers; with `-- --cov` say what they reach."""
     # Most of a test's time is waiting, so five files run at a time, on shared brokers.
     together = ["-n", "5", "--dist", "loadfile"]
-    python(session, "-m", "pytest", "--cov", *together, *session.posargs)
+    python(session, "-m", "pytest", *together, *session.posargs)
 
 
 @nox.session

@@ -9,22 +9,27 @@ MODES = {
     "--serve": "run both brokers on their usual ports",
     "--doctor": "say what is here and what is missing",
     "--lab": "run labs, each on brokers of its own",
+    "--exercise": "check the next open exercise, or the one that is named",
+    "--defaults": "record the defaults of the installed clients",
 }
-WITH_ALL = {
+WITH_MODE = {
     "--record": "with --all or --lab: write down what came out",
     "--check": "with --all: fail if they print something else than the book",
+    "--hint": "with --exercise: print one more hint",
+    "--list": "with --exercise: say of each whether it is done",
+    "--again": "with --exercise and a name: lay its starting point anew",
 }
 
 
 def main():
     """Do what the command line says; return the exit code or a sentence."""
     parser = argparse.ArgumentParser(prog="python examples", description=__doc__)
-    names = "a program, with --all a chapter, with --lab a lab; none: all"
+    names = "a program, with --all a chapter, with --lab a lab; none: all; an exercise"
     parser.add_argument("names", nargs="*", help=names)
     group = parser.add_mutually_exclusive_group()
     for mode, text in MODES.items():
         group.add_argument(mode, action="store_true", help=text)
-    for option, text in WITH_ALL.items():
+    for option, text in WITH_MODE.items():
         parser.add_argument(option, action="store_true", help=text)
     parser.add_argument(
         "--times", type=int, default=1, help="with --lab: how often (default 1)"
@@ -66,6 +71,15 @@ def run(options):
 
             for name in options.names or labs.names():
                 labs.run(name, options.times, options.record)
+        elif options.exercise:
+            from brokers import exercises
+
+            names, hint, again = options.names, options.hint, options.again
+            return exercises.run(names, hint, options.list, again)
+        elif options.defaults:
+            from brokers import client_defaults
+
+            client_defaults.record()
         elif options.names:
             for program in programs.find(*options.names):
                 programs.run(program)

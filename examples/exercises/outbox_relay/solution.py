@@ -1,0 +1,37 @@
+"""Write an order and its event in one transaction, and bring the event to the broker.
+
+`place_order(postgres, order)` writes a number into `orders (id)` and its event into
+`outbox (id, order_id, sent)`: both, or neither. `relay(url, queue, postgres)` publishes
+the events that are not sent, in the order of their ids: persistent messages with the
+order's number as the body and the event's id as the `message_id`. It ends when none is
+left, or with an error if an event finds no queue or is refused. It may be killed
+anywhere: then an event may come twice, and none may be lost.
+"""
+
+import pika
+import psycopg
+
+UNSENT = "SELECT id, order_id FROM outbox WHERE NOT sent ORDER BY id"
+MARK = "UPDATE outbox SET sent = true WHERE id = %s"
+
+
+def place_order(postgres, order):
+    """Write an order and its event."""
+    with psycopg.connect(postgres) as shop:  # Leaving the block commits both.
+        shop.execute("INSERT INTO orders VALUES (%s)", [order])
+        shop.execute("INSERT INTO outbox (order_id) VALUES (%s)", [order])
+
+
+def relay(url, queue, postgres):
+    """Publish what is in the outbox and not yet sent."""
+    with (
+        psycopg.connect(postgres, autocommit=True) as shop,
+        pika.BlockingConnection(pika.URLParameters(url)) as connection,
+    ):
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for event, order in shop.execute(UNSENT).fetchall():
+            properties = pika.BasicProperties(message_id=str(event), delivery_mode=2)
+            body = str(order).encode()
+            channel.basic_publish("", queue, body, properties, mandatory=True)
+            shop.execute(MARK, [event])  # The queue has confirmed that it has it.

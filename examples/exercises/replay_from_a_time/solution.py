@@ -1,0 +1,30 @@
+"""Read the orders since a time once more, and leave the group where it is.
+
+`orders_since(bootstrap, topic, group, moment)` returns the orders of all partitions
+whose time stamp is `moment` or later, in seconds since 1970, up to the end of each
+partition at the time of the call: as strings, in any sequence. A partition may have
+none of them. `group` works on this topic meanwhile, and its committed offsets must stay
+as they are.
+"""
+
+import time
+
+from kafka import KafkaConsumer, TopicPartition
+
+
+def orders_since(bootstrap, topic, group, moment):
+    orders, deadline = [], time.monotonic() + 15
+    with KafkaConsumer(bootstrap_servers=bootstrap) as consumer:  # In no group.
+        numbers = consumer.partitions_for_topic(topic)
+        partitions = [TopicPartition(topic, number) for number in numbers]
+        ends = consumer.end_offsets(partitions)
+        consumer.assign(partitions)
+        times = {each: int(moment * 1000) for each in partitions}
+        for each, found in consumer.offsets_for_times(times).items():
+            consumer.seek(each, found.offset if found else ends[each])
+        while any(consumer.position(each) < ends[each] for each in partitions):
+            if time.monotonic() > deadline:
+                raise TimeoutError("The end of the topic was not reached.")
+            for batch in consumer.poll(timeout_ms=500).values():
+                orders += [record.value.decode() for record in batch]
+    return orders

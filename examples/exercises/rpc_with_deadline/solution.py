@@ -1,0 +1,31 @@
+"""Ask a service a question over a queue, and wait for the answer, but not for ever.
+
+`call(channel, queue, replies, question, seconds)` publishes the question, a text, to
+the service's `queue`. The service answers to the queue that the request names, with the
+request's correlation id. `replies` is such a queue: it is there, and all calls on this
+channel use it. `call` returns the text of the answer, or None when `seconds` have
+passed without one. An answer to an earlier call may still come, and is dropped. A
+request that nobody waits for any more is to expire in the queue.
+"""
+
+import time
+from uuid import uuid4
+
+import pika
+
+
+def call(channel, queue, replies, question, seconds):
+    """Return the answer to a question, or None if it does not come in time."""
+    deadline = time.monotonic() + seconds
+    properties = pika.BasicProperties(
+        reply_to=replies,
+        correlation_id=str(uuid4()),
+        expiration=str(int(seconds * 1000)),  # Milliseconds, as a text.
+    )
+    channel.basic_publish("", queue, question.encode(), properties)
+    while (left := deadline - time.monotonic()) > 0:
+        answers = channel.consume(replies, auto_ack=True, inactivity_timeout=left)
+        _, answered, answer = next(answers)
+        if answered and answered.correlation_id == properties.correlation_id:
+            return answer.decode()
+    return None
