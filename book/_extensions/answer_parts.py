@@ -1,5 +1,7 @@
 """The parts of an answer: how they are written, and what must be there."""
 
+import re
+
 MANDATORY = (
     "Signal",
     "Short answer",
@@ -13,6 +15,7 @@ MANDATORY = (
 TWINS = ("Kafka", "RabbitMQ")
 FOLLOW_UP = "Follow-up"
 FOLLOW_UPS = 2
+CARD = re.compile(r"Card \(([a-z0-9]+(?:-[a-z0-9]+)*)\): (.+)")
 SHORT_ANSWER_WORDS = 75
 
 
@@ -51,6 +54,13 @@ def named(term):
     if term.startswith(f"{FOLLOW_UP}:"):
         return FOLLOW_UP, term.partition(":")[2].strip()
     return term, ""
+
+
+def without_cards(parts):
+    """Split parts into those of the answer and its flashcards (id, front, the rest)."""
+    cards = [(CARD.fullmatch(term), rest) for term, *rest in parts]
+    answer = [part for part, (card, _) in zip(parts, cards, strict=True) if not card]
+    return answer, [(*card.groups(), *rest) for card, rest in cards if card]
 
 
 def fault(parts):

@@ -73,12 +73,14 @@ class EpubPages(SphinxPostTransform):
         answers = self.every(lambda n: isinstance(n, answer))
         if not answers:
             return
-        section = nodes.section("", nodes.title("", "Answers"), ids=["all-answers"])
+        label = answers[0].get("label", "Answers")
+        section = nodes.section("", nodes.title("", label), ids=["all-answers"])
         for number, node in enumerate(answers, 1):
             question = node.parent
             identifier = question["ids"][0]
             there = f"answer-{identifier.removeprefix('q-')}"
-            node.replace_self(link(f"→ Answer {number}", there, "to-answer"))
+            label = node.get("label", "Answer")
+            node.replace_self(link(f"→ {label} {number}", there, "to-answer"))
             title = nodes.title(
                 "", "", *[child.deepcopy() for child in question[0].children]
             )

@@ -6,7 +6,14 @@ The questions of the whole book are kept together: see `question_bank`.
 
 import re
 
-from answer_parts import SHORT_ANSWER_WORDS, fault, named, parts_of, words
+from answer_parts import (
+    SHORT_ANSWER_WORDS,
+    fault,
+    named,
+    parts_of,
+    without_cards,
+    words,
+)
 from docutils import nodes
 from docutils.parsers.rst import directives
 from question_bank import LEVELS, QuestionBank
@@ -14,7 +21,10 @@ from sphinx.util.docutils import SphinxDirective
 
 
 class answer(nodes.Element):
-    """The part of a question that the reader opens: `<details>` on the web page."""
+    """What the reader opens under a title: `<details>` on the web page.
+
+    Its `label` says what it is, if it is no answer.
+    """
 
 
 class Question(SphinxDirective):
@@ -33,7 +43,8 @@ class Question(SphinxDirective):
                 "Move it directly under a heading."
             )
         try:
-            parts = [(*named(term), *lines) for term, *lines in parts_of(self.content)]
+            parts, cards = without_cards(parts_of(self.content))
+            parts = [(*named(term), *lines) for term, *lines in parts]
         except ValueError as error:
             raise self.error(f"Question '{identifier}': {error}") from None
         if sentence := fault(parts):
@@ -65,6 +76,10 @@ class Question(SphinxDirective):
                 "docname": self.env.docname,
                 "line": self.lineno,
                 "parts": kept,
+                "cards": [
+                    {"id": card, "front": front, "back": " ".join(lines).strip()}
+                    for card, front, _, lines in cards
+                ],
             }
         )
         return [section, *messages]
@@ -117,7 +132,8 @@ def badges(level, topics):
 
 
 def visit_answer(self, node):
-    self.body.append('<details class="answer">\n<summary>Answer</summary>\n')
+    label = node.get("label", "Answer")
+    self.body.append(f'<details class="answer">\n<summary>{label}</summary>\n')
 
 
 def depart_answer(self, node):
@@ -130,7 +146,7 @@ def setup(app):
     app.add_directive("question", Question)
     return {
         "version": "1",
-        "env_version": 1,
+        "env_version": 2,
         "parallel_read_safe": True,
         "parallel_write_safe": True,
     }

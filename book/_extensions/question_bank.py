@@ -63,7 +63,8 @@ def questions_of(env):
     """Return the book's questions in reading order, as plain dicts.
 
     Keys: id, title, level, topics (a list), docname, line, and parts: a list of dicts
-    with the keys name, question (of a follow-up, else empty), markdown and text.
+    with the keys name, question (of a follow-up, else empty), markdown and text,
+    and cards: a list of dicts with the keys id, front and back, both in Markdown.
     """
     place = {docname: number for number, docname in enumerate(reading_order(env))}
     return sorted(

@@ -24,9 +24,9 @@ def place(directive, kind, name):
 class LeadToShown(SphinxPostTransform):
     """Turn each name in code that is a program's or a lab's into a link.
 
-    The program's may have its broker at the end. Of two programs of one name in two
-    chapters the one of the page's own chapter is meant, and otherwise neither; a lab
-    that has a program's name is meant after the word "lab".
+    The program's may have its broker at the end and its chapter before it. Of two
+    programs of one name in two chapters the one of the page's own chapter is meant, and
+    otherwise neither; a lab that has a program's name is meant after the word "lab".
     """
 
     default_priority = 5  # Before Sphinx resolves references.
@@ -56,7 +56,8 @@ class LeadToShown(SphinxPostTransform):
         found = [
             label
             for label in labels
-            if label.startswith("example-") and label.rpartition("/")[2] in names
+            if label.startswith("example-")
+            and names & {label.removeprefix("example-"), label.rpartition("/")[2]}
         ]
         chapter = self.env.docname.partition("/")[0]
         own = [each for each in found if each.startswith(f"example-{chapter}/")]
