@@ -25,6 +25,7 @@ BOUND = re.compile(
     r"|\b(?:is|are) the default",
     re.IGNORECASE,
 )
+REPEATS = ("Answers", "Recap", "Sources")  # Sections that repeat what was said.
 PAGES = re.compile(r"(?!practice/)[^/]+/(?:index|questions)")
 PROOF = "\0"  # Stands around a test, a program or a source in the text of a sentence.
 ONLY_PROOFS = re.compile(rf" ?\((?:{PROOF}[^{PROOF}]*{PROOF}|[ ,;]|and)+\)")
@@ -112,11 +113,16 @@ def plain(text):
     return ONLY_PROOFS.sub("", text).replace(PROOF, "").strip()
 
 
+def within(node, kind):
+    """Return the nearest node of a kind around a node, or None."""
+    while node is not None and not isinstance(node, kind):
+        node = node.parent
+    return node
+
+
 def heads(paragraph):
     """Return what stands over and before a cell of a table, which its text needs."""
-    cell = paragraph.parent
-    while cell is not None and not isinstance(cell, nodes.entry):
-        cell = cell.parent
+    cell = within(paragraph, nodes.entry)
     if cell is None:
         return ""
     row, group = cell.parent, cell.parent.parent.parent
@@ -148,11 +154,11 @@ def collect(app, doctree):
         return
     kept = app.env.get_domain("claim").data["claims"]
     for paragraph in doctree.findall(nodes.paragraph):
-        section = paragraph
-        while not isinstance(section, nodes.section):
-            section = section.parent
-        # What a directive has written has no line; these two repeat what was said.
-        if paragraph.line is None or section[0].astext() in ("Answers", "Recap"):
+        section = within(paragraph, nodes.section)
+        # What a directive has written has no line.
+        if paragraph.line is None or section[0].astext() in REPEATS:
+            continue
+        if within(paragraph, nodes.thead) is not None:
             continue
         for text, proofs in sentences(app.env, paragraph):
             if not BOUND.search(text) or text.endswith("?"):
@@ -255,7 +261,7 @@ def setup(app):
     app.connect("env-updated", pages_with_the_register)
     return {
         "version": "1",
-        "env_version": 1,
+        "env_version": 2,
         "parallel_read_safe": True,
         "parallel_write_safe": True,
     }
