@@ -9,6 +9,7 @@ import psycopg
 from exercises import Fault
 from exercises.another_process import run
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.exceptions import AMQPError
 
 STARTS_WITH = (
     "The database could not commit the event of order 2, and the table `orders` has "
@@ -33,14 +34,14 @@ def check(work, url, queue, postgres):
     ):
         channel = connection.channel()
         database.execute(TABLES)
-
         check_placed(work, postgres, database)
+        check_sent(work, url, queue, postgres, channel, database)
         check_killed(work, url, queue, postgres, channel, database)
         check_refused(work, url, f"{queue}-small", postgres, channel, database)
 
 
 def place(work, postgres, order):
-    """Have the reader's function place an order; return whether it raised an error."""
+    """Have the reader's function place an order; return whether that went well."""
     try:
         work.place_order(postgres, order)
     except psycopg.Error:
@@ -113,30 +114,57 @@ def take(channel, queue):
     return events
 
 
-def check_killed(work, url, queue, postgres, channel, database):
-    """Kill the relay before its second publish, then after its second, then neither."""
+def write_events(database, *orders):
+    for order in orders:
+        database.execute("INSERT INTO outbox (order_id) VALUES (%s)", [order])
+
+
+def check_sent(work, url, queue, postgres, channel, database):
+    """Look what a relay sends that nothing disturbs."""
     channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "classic"})
     # PostgreSQL writes a changed row to another place, so row 1 is not the first now.
     database.execute("UPDATE outbox SET order_id = order_id WHERE order_id = 1")
+    work.relay(url, queue, postgres)
+    events = take(channel, queue)
+    sent = [order for _, order in events]
+    if sorted(sent) != [1, 2, 3]:
+        raise Fault(
+            "The outbox had the events of the orders 1, 2 and 3, and the queue got "
+            f"{', '.join(map(str, sent)) or 'none'}."
+        )
+    if sent != [1, 2, 3]:
+        raise Fault(
+            "The events were written in the order 1, 2, 3, and they came in the order "
+            f"{', '.join(map(str, sent))}: a table has no order of its own."
+        )
+    check_events(database, events)
+
+
+def check_killed(work, url, queue, postgres, channel, database):
+    """Kill the relay before its second publish, then after its second, then neither."""
+    write_events(database, 4, 5, 6)
     shop = (url, queue, postgres)
     if run(relay_and_die, work.relay, "before", *shop) != -signal.SIGKILL:
         raise Fault("`relay` has ended, and has not published three events of three.")
     run(relay_and_die, work.relay, "after", *shop)
-    run(work.relay, *shop)
-    events = take(channel, queue)
-    first = list(dict.fromkeys(order for _, order in events))
-    if lost := {1, 2, 3} - set(first):
+    work.relay(*shop)
+    first = list(dict.fromkeys(order for _, order in take(channel, queue)))
+    if again := [order for order in first if order < 4]:
         raise Fault(
-            f"The relay was killed twice at its work, and of the orders 1, 2 and 3 the "
+            f"The event of order {again[0]} had been sent by a relay that ended well, "
+            "and the next one sent it again: nothing has marked its row."
+        )
+    if lost := {4, 5, 6} - set(first):
+        raise Fault(
+            "The relay was killed twice at its work, and of the orders 4, 5 and 6 the "
             f"queue has no event of order {min(lost)}: its row was marked before its "
             "event was sent, and the next relay left it out."
         )
-    if first != [1, 2, 3]:
+    if first != [4, 5, 6]:
         raise Fault(
-            f"The events were written in the order 1, 2, 3, and they first came in the "
-            f"order {', '.join(map(str, first))}: a table has no order of its own."
+            "The events were written in the order 4, 5, 6. The relay was killed twice, "
+            f"and they first came in the order {', '.join(map(str, first))}."
         )
-    check_events(database, events)
 
 
 def check_events(database, events):
@@ -156,33 +184,33 @@ def check_events(database, events):
 
 def check_refused(work, url, queue, postgres, channel, database):
     """Publish to no queue, then to one with place for one event."""
-    for order in (4, 5):
-        database.execute("INSERT INTO outbox (order_id) VALUES (%s)", [order])
+    write_events(database, 7, 8)
     with suppress(Fault):  # It says that it could not publish.
         run(work.relay, url, queue, postgres)
     limit = {"x-max-length": 1, "x-overflow": "reject-publish"}
     classic = {"x-queue-type": "classic"} | limit
     channel.queue_declare(queue, durable=True, arguments=classic)
-    with suppress(Fault):  # It says that it could not publish.
+    with suppress(Fault):
         run(work.relay, url, queue, postgres)
     events = take(channel, queue)
-    if again := [order for _, order in events if order < 4]:
-        raise Fault(
-            f"The event of order {again[0]} had been sent by a relay that ended well, "
-            "and the next one sent it again: nothing has marked its row."
-        )
-    if 4 not in [order for _, order in events]:
+    if 7 not in [order for _, order in events]:
         raise Fault(
             "The relay ran while its queue did not exist, and when there was one, it "
-            "did not get the event of order 4: it was marked as sent, and no queue had "
+            "did not get the event of order 7: it was marked as sent, and no queue had "
             "taken it."
         )
-    with suppress(Fault):  # It says that it could not publish.
-        run(work.relay, url, queue, postgres)
-    events += take(channel, queue)
-    if 5 not in [order for _, order in events]:
+    with suppress(AMQPError):
+        work.relay(url, queue, postgres)
+    orders = [order for _, order in events + take(channel, queue)]
+    if orders.count(7) > 1 and 8 not in orders:
         raise Fault(
-            "The queue was full and refused the event of order 5, and when there was "
+            "The queue took the event of order 7 and refused that of order 8. When it "
+            "had place for one again, it was sent order 7 again: what a queue has "
+            "taken is to be marked before the next event is sent."
+        )
+    if 8 not in orders:
+        raise Fault(
+            "The queue was full and refused the event of order 8, and when there was "
             "place again, it did not come: it was marked as sent, and the broker had "
             "not confirmed it."
         )
