@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from answer_parts import CARD, parts_of, without_cards, words
 from brokers.exercises import ORDER
+from question_draw import SETS
 
 BOOK = Path(__file__).parents[1] / "book"
 PRACTICE = BOOK / "practice"
@@ -143,6 +144,14 @@ def test_there_are_plans_for_one_three_and_six_weeks():
         r"^## (.+)$", (PRACTICE / "plans.md").read_text(), re.MULTILINE
     )
     assert {"One week", "Three weeks", "Six weeks"} <= {*headings}
+
+
+def test_the_plans_name_exercises_and_sets_that_there_are():
+    plans = (PRACTICE / "plans.md").read_text()
+    assert {*re.findall(r"`([a-z]+_[a-z_]+)`", plans)} <= {*ORDER}
+    named = re.findall(r"(?:junior|senior|staff) sets? ([\d, and to]+)", plans)
+    numbers = {int(number) for each in named for number in re.findall(r"\d", each)}
+    assert numbers == {*range(1, SETS + 1)}
 
 
 def test_the_table_of_defaults_has_each_client():
