@@ -447,9 +447,18 @@ def test_rabbitmq_stream_keeps_what_it_has_confirmed_when_its_leader_dies(
         leader.kill()
         for order in orders[50:]:
             channel.basic_publish("", queue, order.encode())
-    with pika.BlockingConnection(pika.URLParameters(third.address)) as connection:
-        got = stream_replay_rabbitmq.read(connection.channel(), queue, "first")
-    assert set(got) == set(orders)
+    found = []
+
+    def replayed():
+        try:
+            with pika.BlockingConnection(pika.URLParameters(third.address)) as it:
+                found[:] = stream_replay_rabbitmq.read(it.channel(), queue, "first")
+        except ChannelClosedByBroker:
+            return False  # Its replica joins the new leader a moment later.
+        return True
+
+    assert until(replayed)
+    assert set(found) == set(orders)
 
 
 # Kafka's counterpart of a queue on one node.

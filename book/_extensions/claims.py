@@ -156,7 +156,7 @@ def collect(app, doctree):
     for paragraph in doctree.findall(nodes.paragraph):
         section = within(paragraph, nodes.section)
         # What a directive has written has no line.
-        if paragraph.line is None or section[0].astext() in REPEATS:
+        if paragraph.line is None or section is None or section[0].astext() in REPEATS:
             continue
         if within(paragraph, nodes.thead) is not None:
             continue
