@@ -29,13 +29,13 @@ class Exercise(SphinxDirective):
         name = self.arguments[0]
         code = literal(self.part("start.py"), "python")
         command = literal(
-            f"$ python -m nox -s exercises -- {name}", "console", "example-command"
+            f"$ python3 -m nox -s exercises -- {name}", "console", "example-command"
         )
         try:
             says = constant(self.part("check.py"), "STARTS_WITH")
         except LookupError:
             raise self.error(f"The check of '{name}' has no STARTS_WITH.") from None
-        fails = nodes.paragraph("", "It begins with: ", classes=["example-printed"])
+        fails = nodes.paragraph("", "At first its check says", classes=["example-printed"])
         block = nodes.container(
             "",
             code,
