@@ -1,9 +1,11 @@
 """Publish to a queue, to a name that no queue has, and to a queue that is full."""
 
 import time
+from unittest import mock
 
 import pika
 from exercises import Fault
+from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
 STARTS_WITH = (
@@ -21,8 +23,10 @@ def check(work, url, queue):
         declare(channel, queue)
         failed = publish(work, url, queue, "a queue that takes them all")
         check_taken(channel, queue, failed)
-        check_unroutable(work, connection, url, f"{queue}-missing")
-        check_refused(work, channel, url, f"{queue}-full")
+        missing, asked = publish_to_none(work, connection, url, f"{queue}-missing")
+        refused = publish_to_full(work, channel, url, f"{queue}-full")
+        check_unroutable(missing, asked, refused)
+        check_refused(refused)
         check_persistent(channel, queue)
 
 
@@ -71,13 +75,48 @@ def check_taken(channel, queue, failed):
         )
 
 
-def check_unroutable(work, connection, url, queue):
-    failed = publish(work, url, queue, "a name that no queue has")
+def publish_to_none(work, connection, url, queue):
+    """Publish to a name that no queue has.
+
+    Returns what failed, and whether what finds no queue was to come back.
+    """
+    asked, basic_publish = [], BlockingChannel.basic_publish
+
+    def note(channel, exchange, routing_key, body, properties=None, mandatory=False):
+        asked.append(mandatory)
+        basic_publish(channel, exchange, routing_key, body, properties, mandatory)
+
+    with mock.patch.object(BlockingChannel, "basic_publish", note):
+        failed = publish(work, url, queue, "a name that no queue has")
     if exists(connection, queue):
         raise Fault(
             "Three orders were published to a name that no queue had, and now there is "
             "a queue: a publisher that misspells a name and declares it fills a queue "
             "that nobody reads. It is to declare nothing."
+        )
+    return failed, any(asked)
+
+
+def publish_to_full(work, channel, url, queue):
+    """Publish to a queue that has place for one order and refuses the others."""
+    declare(channel, queue, **{"x-max-length": 1, "x-overflow": "reject-publish"})
+    return publish(work, url, queue, "a queue with place for one")
+
+
+def check_unroutable(failed, asked, refused):
+    """Look at what failed where no queue was; `refused` tells how much is done."""
+    if not failed and asked:
+        raise Fault(
+            "Three orders were published to a name that no queue has. The broker has "
+            "sent all three back, as their publisher had asked, and `publish` returned "
+            "none of them: it did not wait for the broker's word, or did not heed it."
+        )
+    if not failed and refused:
+        raise Fault(
+            "A full queue refused orders, and `publish` knew of it. Three more were "
+            "published to a name that no queue has, and it returned none of them: the "
+            "broker confirms what it drops, unless the publisher asks to have back "
+            "what finds no queue."
         )
     if not failed:
         raise Fault(STARTS_WITH)
@@ -99,10 +138,7 @@ def exists(connection, queue):
     return True
 
 
-def check_refused(work, channel, url, queue):
-    """Publish to a queue that has place for one order and refuses the others."""
-    declare(channel, queue, **{"x-max-length": 1, "x-overflow": "reject-publish"})
-    failed = publish(work, url, queue, "a queue with place for one")
+def check_refused(failed):
     if failed != ORDERS[1:]:
         raise Fault(
             "Three orders were published to a queue with place for one, which refuses "

@@ -1,4 +1,4 @@
-"""Send a payment twice, kill the worker after a commit, and make two commits fail."""
+"""Send a payment twice, kill a worker after a commit, and make two commits fail."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ STARTS_WITH = (
 )
 PATIENCE = 10  # Seconds.
 # Each payment is a digit of the balance, which says how often it was added.
-AMOUNTS = {"payment 1": 1, "payment 2": 10, "payment 3": 100, "payment 4": 1000}
+AMOUNTS = {f"payment {number}": 10 ** (number - 1) for number in range(1, 6)}
 TABLES = """CREATE TABLE account (balance int NOT NULL);
 INSERT INTO account VALUES (0);
 CREATE TABLE inbox (id text PRIMARY KEY);
@@ -41,12 +41,12 @@ def check(work, url, queue, postgres):
         shop = (url, queue, postgres)
         check_twice(work, shop, channel, database)
         kill(work, shop, channel)
-        refuse(work, shop, channel, database, "account", "payment 3")
+        refuse(work, shop, channel, database, "account", "payment 4")
         check_after_death(database)
-        refuse(work, shop, channel, database, "inbox", "payment 4")
-        check_after_refusal(database, "account", "payment 3")
+        refuse(work, shop, channel, database, "inbox", "payment 5")
+        check_after_refusal(database, "account", "payment 4")
         run(work.consume, *shop, 1)
-        check_after_refusal(database, "inbox", "payment 4")
+        check_after_refusal(database, "inbox", "payment 5")
         if wait_for(channel, queue, 0):
             raise Fault(
                 "All payments are in the balance, and the queue has messages left: "
@@ -77,14 +77,34 @@ def wait_for(channel, queue, wanted):
 
 
 def check_twice(work, shop, channel, database):
-    for _ in range(2):
-        publish(channel, shop[1], "payment 1")
-    run(work.consume, *shop, 2)
+    """Have one worker take a payment, its repetition and a new one."""
+    for payment in ("payment 1", "payment 1", "payment 2"):
+        publish(channel, shop[1], payment)
+    try:
+        run(work.consume, *shop, 3)
+    except Fault as fault:
+        if "InFailedSqlTransaction" not in str(fault):
+            raise
+        raise Fault(
+            "A payment came twice, then a new one, and with that the database would do "
+            "nothing: the repetition had ended in an error, and PostgreSQL takes no "
+            "further statement in a transaction that has had one."
+        ) from fault
     times = added(database, "payment 1")
     if times == 0:
         raise Fault("The message of a payment came, and its amount was not added.")
     if times > 1:
         raise Fault(STARTS_WITH)
+    if not added(database, "payment 2"):
+        raise Fault(
+            "A payment came twice, then a new one, and the new one was not added: "
+            + (
+                "the repetition is still in the queue, and while it is not "
+                "acknowledged the broker sends nothing behind it."
+                if wait_for(channel, shop[1], 2)
+                else "the message is gone, and the payment with it."
+            )
+        )
 
 
 def consume_and_die(consume, *arguments):
@@ -99,8 +119,8 @@ def die(*_, **__):
 
 
 def kill(work, shop, channel):
-    """Kill a worker when it is about to acknowledge payment 2."""
-    publish(channel, shop[1], "payment 2")
+    """Kill a worker when it is about to acknowledge payment 3."""
+    publish(channel, shop[1], "payment 3")
     if run(consume_and_die, work.consume, *shop, 1) != -signal.SIGKILL:
         raise Fault(
             "`consume` has ended without an acknowledgement: when the broker takes a "
@@ -140,7 +160,7 @@ def refuse(work, shop, channel, database, table, payment):
 
 
 def check_after_death(database):
-    times = added(database, "payment 2")
+    times = added(database, "payment 3")
     if times > 1:
         raise Fault(
             "A worker was killed after it had added a payment and before it could "

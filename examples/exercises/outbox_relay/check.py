@@ -182,16 +182,28 @@ def check_events(database, events):
             )
 
 
+def fails(relay, *shop):
+    """Run a relay that cannot publish; return whether it ends with an error."""
+    try:
+        return run(relay, *shop, deadline=10) != 0
+    except Fault as fault:
+        if "did not end within" in str(fault):
+            raise Fault(
+                "The relay was to publish an event that no queue took, and did not end "
+                "within 10 seconds: it is to end with an error, and to leave the rest "
+                "to the next one."
+            ) from fault
+        return True  # Of the reader's function, or of pika.
+
+
 def check_refused(work, url, queue, postgres, channel, database):
     """Publish to no queue, then to one with place for one event."""
     write_events(database, 7, 8)
-    with suppress(Fault):  # It says that it could not publish.
-        run(work.relay, url, queue, postgres)
+    missing = fails(work.relay, url, queue, postgres)
     limit = {"x-max-length": 1, "x-overflow": "reject-publish"}
     classic = {"x-queue-type": "classic"} | limit
     channel.queue_declare(queue, durable=True, arguments=classic)
-    with suppress(Fault):
-        run(work.relay, url, queue, postgres)
+    full = fails(work.relay, url, queue, postgres)
     events = take(channel, queue)
     if 7 not in [order for _, order in events]:
         raise Fault(
@@ -213,4 +225,15 @@ def check_refused(work, url, queue, postgres, channel, database):
             "The queue was full and refused the event of order 8, and when there was "
             "place again, it did not come: it was marked as sent, and the broker had "
             "not confirmed it."
+        )
+    if not missing:
+        raise Fault(
+            "The relay ran while its queue did not exist, and it ended without an "
+            "error: who runs it believes that the outbox is empty, and nobody will "
+            "see that no event comes."
+        )
+    if not full:
+        raise Fault(
+            "The queue was full and refused the event of order 8, and the relay ended "
+            "without an error: who runs it believes that the outbox is empty."
         )

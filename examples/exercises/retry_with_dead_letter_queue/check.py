@@ -1,10 +1,12 @@
-"""Let one order fail for ever, one twice and one never, and look where each ends."""
+"""Let one order fail for ever, one twice and one never, and have one refused."""
 
 import time
 from itertools import pairwise
+from unittest import mock
 
 import pika
 from exercises import Fault
+from pika.adapters.blocking_connection import BlockingChannel
 
 STARTS_WITH = (
     "Order 1 failed, and after its first try it was never tried again, nor is it among "
@@ -22,6 +24,7 @@ def check(work, url, queue):
     with pika.BlockingConnection(parameters) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
+        properties = pika.BasicProperties(delivery_mode=2)
         work.declare(connection.channel(), queue)
         for name in (queue, f"{queue}-retry", f"{queue}-dead"):
             if not exists(connection, name):
@@ -30,13 +33,15 @@ def check(work, url, queue):
                     f"`{name.replace(queue, '{queue}')}`."
                 )
         for order in FAILURES:
-            channel.basic_publish("", queue, order.encode())
+            channel.basic_publish("", queue, order.encode(), properties)
         with pika.BlockingConnection(parameters) as own:
             tries = run(work, own.channel(), queue)
         check_tries(channel, queue, tries)
         check_delays(tries)
         check_left(connection.channel(), queue)
         check_dead(connection.channel(), queue)
+        channel.basic_publish("", queue, b"order 4", properties)
+        check_refused(work, parameters, channel, queue)
 
 
 def exists(connection, queue):
@@ -113,13 +118,18 @@ def check_delays(tries):
         )
 
 
-def check_left(channel, queue):
-    """Look whether a message is left where none should be."""
+def wait_for_end(channel, queue):
+    """Wait until the queue has no consumer, and so has back what was not done."""
     deadline = time.monotonic() + PATIENCE
     while channel.queue_declare(queue, passive=True).method.consumer_count:
         if time.monotonic() > deadline:
             break
         time.sleep(0.05)
+
+
+def check_left(channel, queue):
+    """Look whether a message is left where none should be."""
+    wait_for_end(channel, queue)
     for name in ("", "-retry"):
         if left := count(channel, f"{queue}{name}"):
             raise Fault(
@@ -145,8 +155,63 @@ def check_dead(channel, queue):
             f"The dead letter's header `reason` is {headers.get('reason')!r}, and the "
             f"error said '{REASON}': who finds the letter must see why it is there."
         )
+    if isinstance(headers.get("attempts"), str):
+        raise Fault(
+            "The dead letter's header `attempts` is a text, and a number was asked "
+            "for: AMQP's headers have types, and who compares it with a number finds "
+            "that they differ."
+        )
     if headers.get("attempts") != TRIES:
         raise Fault(
             f"The dead letter's header `attempts` is {headers.get('attempts')!r}, and "
             f"the order was tried {TRIES} times."
         )
+    if properties.delivery_mode != pika.DeliveryMode.Persistent.value:
+        raise Fault(
+            "The dead letter is not persistent. A quorum queue keeps it all the same, "
+            "and a classic queue, where somebody may move it, loses it in a restart."
+        )
+
+
+def check_refused(work, parameters, channel, queue):
+    """Have order 4 fail once, and what the worker then publishes first refused."""
+    full = f"{queue}-full"
+    limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    arguments = {"x-queue-type": "classic"} | limits
+    channel.queue_declare(full, durable=True, arguments=arguments)
+    channel.basic_publish("", full, b"the one for which there is place")
+    publish, published, tries = BlockingChannel.basic_publish, [], []
+
+    def publish_to_full(worker, exchange, routing_key, *message, **named):
+        published.append(routing_key)
+        target = ("", full) if len(published) == 1 else (exchange, routing_key)
+        publish(worker, *target, *message, **named)
+
+    def handle(order):
+        tries.append(order)
+        if len(tries) == 1:
+            raise RuntimeError(REASON)
+
+    raised = False
+    with mock.patch.object(BlockingChannel, "basic_publish", publish_to_full):
+        try:
+            with pika.BlockingConnection(parameters) as own:
+                work.work(own.channel(), queue, handle)
+        except Exception:
+            raised = True
+    if len(tries) > 1:
+        return  # It was tried again, and went well.
+    wait_for_end(channel, queue)
+    if any(count(channel, f"{queue}{name}") for name in ("-retry", "", "-dead")):
+        return
+    if raised:
+        raise Fault(
+            "Order 4 failed, and the queue to which it was sent refused it. The worker "
+            "knew of that, and the order is lost: it was acknowledged before another "
+            "queue had it. A worker that dies in between loses it as well."
+        )
+    raise Fault(
+        "Order 4 failed, and the queue to which it was sent refused it. Now no queue "
+        "has it: the worker gave it up without the broker's word that another queue "
+        "had it."
+    )

@@ -4,8 +4,9 @@
 `{queue}-retry`, which nobody consumes and whose messages go back to `queue` after 0.3
 seconds, and `{queue}-dead`. `work(channel, queue, handle)` calls `handle(order)` with
 the text of each order, until two seconds pass without one. If that raises an error the
-order waits in `{queue}-retry`, and after its third try it goes to `{queue}-dead`, with
-the headers `attempts`, a number, and `reason`, the text of the error.
+order waits in `{queue}-retry`, and after its third try it goes to `{queue}-dead`, as a
+persistent message with the headers `attempts`, a number, and `reason`, the text of the
+error. No order is lost, wherever a worker dies, and if a queue refuses it.
 """
 
 import pika

@@ -24,10 +24,19 @@ def check(work, url, queue):
     ):
         channel = connection.channel()
         channel.confirm_delivery()
-        channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+        declare(channel, queue)
         check_answered(channel, queue, caller)
         check_late(channel, queue, caller)
         check_strangers(channel, queue, caller)
+
+
+def declare(channel, queue):
+    """Declare the service's queue, and one for the requests that have expired in it."""
+    quorum = {"x-queue-type": "quorum"}
+    late = f"{queue}-expired"
+    dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": late}
+    channel.queue_declare(late, durable=True, arguments=quorum)
+    channel.queue_declare(queue, durable=True, arguments=quorum | dead)
 
 
 class Caller:
@@ -81,11 +90,15 @@ class Caller:
 
 
 def take(channel, queue, caller):
-    """Take the next request; return its properties and its text."""
+    """Take the next request, expired or not; return its properties and its text."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and not caller.error:
         method, asked, body = channel.basic_get(queue, auto_ack=True)
         if method:
+            return asked, body.decode()
+        method, asked, body = channel.basic_get(f"{queue}-expired", auto_ack=True)
+        if method:
+            asked.expiration = asked.headers["x-death"][0]["original-expiration"]
             return asked, body.decode()
         time.sleep(0.02)
     raise caller.error or Fault("No request has come to the service's queue.")
@@ -119,6 +132,12 @@ def check_answered(channel, queue, caller):
             "The request never expires: a service that comes back after an hour works "
             "off the questions of callers that have left."
         )
+    if int(asked.expiration) < 2500:
+        raise Fault(
+            "The caller waits for 5 seconds, and the request expires after "
+            f"{asked.expiration} milliseconds, before the service has taken it: "
+            "`expiration` is a text, and it counts milliseconds."
+        )
     if int(asked.expiration) > 5000:
         raise Fault(
             f"The caller waits for 5 seconds, and the request expires after "
@@ -134,7 +153,7 @@ def check_answered(channel, queue, caller):
 
 
 def check_late(channel, queue, caller):
-    """Answer a question when its deadline has passed and the next one is asked."""
+    """Answer a question when its deadline has passed and it is asked again."""
     caller.ask("a lamp", 1)
     lamp, _ = take(channel, queue, caller)
     answer, took = caller.end()
@@ -149,19 +168,20 @@ def check_late(channel, queue, caller):
             "answer could still have come."
         )
     reply(channel, lamp, "20")
-    caller.ask("two books", 5)
-    books, _ = take(channel, queue, caller)
-    if books.correlation_id == lamp.correlation_id:
+    caller.ask("a lamp", 5)
+    again, _ = take(channel, queue, caller)
+    if again.correlation_id == lamp.correlation_id:
         raise Fault(
-            "Two calls have the same `correlation_id`, so the answer to one is taken "
-            "for that to the other."
+            "Two calls asked the same question, and their requests have the same "
+            "`correlation_id`: when the answer to the first comes late, the second "
+            "takes it for its own, and it may have changed since."
         )
-    reply(channel, books, "24")
+    reply(channel, again, "24")
     answer, _ = caller.end()
     if answer == "20":
         raise Fault(
-            "The answer to the lamp came when its caller had given up, and the next "
-            "call, for two books, took it for its own: 20 instead of 24."
+            "A call had given up before its answer came, '20'. The next call asked the "
+            "same and took it for its own, and its answer was '24'."
         )
     if answer != "24":
         raise Fault(

@@ -4,8 +4,9 @@
 the service's `queue`. The service answers to the queue that the request names, with the
 request's correlation id. `replies` is such a queue: it is there, and all calls on this
 channel use it. `call` returns the text of the answer, or None when `seconds` have
-passed without one. An answer to an earlier call may still come, and is dropped. A
-request that nobody waits for any more is to expire in the queue.
+passed without one. An answer to an earlier call may still come, even to one with the
+same question, and is dropped. A request that nobody waits for any more is to expire in
+the queue.
 """
 
 import pika

@@ -1,4 +1,4 @@
-"""Play the services for five orders, of which four meet a refusal or a silence."""
+"""Play the services for six orders, of which five meet a refusal or a silence."""
 
 import time
 from contextlib import suppress
@@ -22,19 +22,16 @@ FIRST = {
     ("order 4", "charge"): "silence",
     ("order 5", "ship"): "silence",
 }
-SECONDS, PATIENCE = 2, 30  # Before no reply is none; for all orders.
+NEVER = "order 6"  # Its shipment is never answered.
+SECONDS, PATIENCE = 2, 40  # Before no reply is none, and before no end is none.
 
 
 def check(work, url, queue):
     """Raise Fault unless each order has ended all done or all undone."""
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         sent, ends = serve(work, connection, url, queue)
-    for order in (f"order {number}" for number in range(1, 6)):
-        if order not in ends:
-            raise Fault(
-                f"`place` has not ended for {order} after {PATIENCE} seconds. The "
-                f"services got {listed(sent[order])}."
-            )
+    for order in (each for each in sent if each != NEVER):
+        check_ended(order, sent[order], ends)
         if isinstance(ends[order], Exception):
             raise ends[order]
     check_shipped(sent["order 1"], ends["order 1"])
@@ -49,12 +46,13 @@ def check(work, url, queue):
                 f"The services did right by {order}, and `place` returned "
                 f"{ends[order]!r} instead of '{wanted}'."
             )
+    check_shipment_never_answered(sent[NEVER], ends)
 
 
 def serve(work, connection, url, queue):
     """Play the services until all orders have ended; return what came and the ends."""
     channel, ends = connection.channel(), {}
-    sent = {f"order {number}": [] for number in range(1, 6)}
+    sent = {f"order {number}": [] for number in range(1, 7)}
 
     def reply(_channel, method, asked, body):
         order, command = body.decode(), asked.type
@@ -63,12 +61,15 @@ def serve(work, connection, url, queue):
         if method.routing_key != f"{queue}-{SERVICE.get(command)}":
             sent[order].append(f"{command} in the queue of another service")
         answer = FIRST.get((order, command), "done") if first else "done"
+        if (order, command) == (NEVER, "ship"):
+            answer = "silence"
         if answer != "silence":
             properties = pika.BasicProperties(correlation_id=asked.correlation_id)
             channel.basic_publish("", asked.reply_to, answer.encode(), properties)
 
     for service in set(SERVICE.values()):
-        name, arguments = f"{queue}-{service}", {"x-queue-type": "quorum"}
+        # A classic queue hands on what it has not written yet: no disk is waited for.
+        name, arguments = f"{queue}-{service}", {"x-queue-type": "classic"}
         channel.queue_declare(name, durable=True, arguments=arguments)
         channel.basic_consume(name, reply, auto_ack=True)
     for order in sent:
@@ -76,10 +77,16 @@ def serve(work, connection, url, queue):
         arguments = (work, url, queue, order, ends)
         Thread(target=place, args=arguments, daemon=True).start()
     deadline = time.monotonic() + PATIENCE
-    while len(ends) < len(sent) and time.monotonic() < deadline:
+    while not over(sent, ends) and time.monotonic() < deadline:
         connection.process_data_events(time_limit=0.05)
     connection.process_data_events(time_limit=0.1)  # What nobody waited for.
     return sent, ends
+
+
+def over(sent, ends):
+    """Tell whether all orders have ended, or all but one that asks for ever."""
+    left = {*sent} - {*ends}
+    return not left or (left == {NEVER} and sent[NEVER].count("ship") > 5)
 
 
 def place(work, url, queue, order, ends):
@@ -98,6 +105,14 @@ def place(work, url, queue, order, ends):
 
 def listed(commands):
     return ", ".join(commands) or "no command"
+
+
+def check_ended(order, sent, ends):
+    if order not in ends:
+        raise Fault(
+            f"`place` has not ended for {order} after {PATIENCE} seconds. The services "
+            f"got {listed(sent)}."
+        )
 
 
 def check_shipped(sent, end):
@@ -175,6 +190,33 @@ def check_shipment_unanswered(sent):
             "parcel may be on its way, and then the customer has it for nothing."
         )
     check_all(sent, "order 5", ["reserve", "charge", "ship", "ship"])
+
+
+def check_shipment_never_answered(sent, ends):
+    if sent.count("ship") > 5:
+        raise Fault(
+            "No reply ever came to the shipment of order 6, and it was asked for more "
+            "than five times: what asks for ever tells nobody that it is stuck."
+        )
+    check_ended(NEVER, sent, ends)
+    end = ends[NEVER]
+    if "refund" in sent or "release" in sent:
+        raise Fault(
+            "No reply ever came to the shipment of order 6, and the order was undone: "
+            "the parcel may be on its way, and then the customer has it for nothing."
+        )
+    if isinstance(end, Exception) and not isinstance(end, TimeoutError):
+        raise Fault(
+            "No reply ever came to the shipment of order 6, and `place` ended with "
+            f"{type(end).__name__}: {end} It is to raise TimeoutError after five tries."
+        )
+    if not isinstance(end, TimeoutError):
+        raise Fault(
+            "No reply ever came to the shipment of order 6, and `place` returned "
+            f"{end!r}: nobody knows whether there is a parcel, and only an error says "
+            "so."
+        )
+    check_all(sent, NEVER, ["reserve", "charge", *["ship"] * 5])
 
 
 def check_all(sent, order, wanted):

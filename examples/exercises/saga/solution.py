@@ -4,9 +4,9 @@
 command to its service with `ask`; the reply is `done` or `refused`. All done: it
 returns "shipped". One refused: it undoes those before, the last one first, and returns
 "refused". No reply in time: nobody knows whether the step was done, so it is undone
-too. Only what has no undo, and an undo itself, is asked again, up to five times, until
-there is a reply. A service does each command of an order once, and answers as often as
-it is asked.
+too. Only what has no undo, and an undo itself, is asked again until there is a reply;
+without one after five times `place` raises TimeoutError. A service does each command
+of an order once, and answers as often as it is asked.
 """
 
 import time

@@ -76,7 +76,7 @@ def check_queue(name, found):
     if missed:
         raise Fault(
             f"The queue of {name} was to get {first(missed)}, and the broker has told "
-            "nobody that it did not: its pattern takes less than the task says."
+            "nobody that it did not: its bindings take less than the task says."
         )
 
 
