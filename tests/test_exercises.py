@@ -4,6 +4,8 @@ import ast
 import importlib
 import inspect
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +130,20 @@ def test_first_run_lays_the_starting_points_and_checks_the_first(mine, capsys):
     assert module(ORDER[0], "check").STARTS_WITH in printed
 
 
+def test_fault_names_the_section_that_helps(mine, run):
+    shutil.copyfile(EXERCISES / QUICK / "start.py", mine / f"{QUICK}.py")
+    printed = run(QUICK)[1]
+    assert "See: Which partition (chapter Kafka architecture)." in printed
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_section_of_an_exercise_is_a_heading_of_its_chapter(name):
+    section, chapter = exercises.see(name)[5:-2].split(" (chapter ")
+    pages = [page.read_text() for page in exercises.BOOK.glob("*/index.md")]
+    (page,) = [each for each in pages if each.startswith(f"# {chapter}\n")]
+    assert re.search(rf"^##+ {re.escape(section)}$", page, re.MULTILINE)
+
+
 def test_later_runs_leave_the_readers_files_alone(mine, run, no_check):
     own = mine / f"{QUICK}.py"
     own.write_text("# mine\n")
@@ -174,10 +190,13 @@ def test_list_says_of_each_whether_it_is_done(mine, run, no_check):
     assert states == [list(each) for each in zip(expected, ORDER, strict=True)]
 
 
-def test_when_all_are_done_it_says_so(mine, run, no_check):
+def test_when_all_are_done_it_says_so_and_what_comes_next(mine, run, no_check):
     for name in ORDER:
         done(mine, name)
-    assert run() == (0, f"Done: {len(ORDER)} of {len(ORDER)} exercises.\n")
+    code, printed = run()
+    assert code == 0
+    assert printed.startswith(f"Done: {len(ORDER)} of {len(ORDER)} exercises. ")
+    assert (exercises.BOOK.parent / printed.split()[-1].rstrip(".")).exists()
 
 
 def test_each_hint_says_one_more_and_then_where_the_solution_is(mine, run, no_check):
@@ -188,9 +207,9 @@ def test_each_hint_says_one_more_and_then_where_the_solution_is(mine, run, no_ch
     assert f"examples/exercises/{QUICK}/solution.py" in printed[-1]
 
 
-def test_hint_shows_the_text_of_a_link_alone(mine, run, no_check):
+def test_hint_names_section_and_chapter_of_a_link(mine, run, no_check):
     printed = "".join(run(QUICK, hint=True)[1] for _ in range(3))
-    assert "Which partition" in printed
+    assert "Which partition (chapter Kafka architecture)" in printed
     assert "../kafka_architecture" not in printed
 
 

@@ -35,7 +35,8 @@ class Exercise(SphinxDirective):
             says = constant(self.part("check.py"), "STARTS_WITH")
         except LookupError:
             raise self.error(f"The check of '{name}' has no STARTS_WITH.") from None
-        fails = nodes.paragraph("", "At first its check says", classes=["example-printed"])
+        says_first = "At first its check says"
+        fails = nodes.paragraph("", says_first, classes=["example-printed"])
         block = nodes.container(
             "",
             code,

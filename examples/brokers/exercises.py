@@ -20,6 +20,7 @@ from .process import Leash
 EXAMPLES = Path(__file__).parents[1]
 EXERCISES = EXAMPLES / "exercises"
 MINE = EXAMPLES.with_name("my_exercises")
+BOOK = EXAMPLES.with_name("book")
 ORDER = (
     "acknowledged_producer",
     "confirmed_publisher",
@@ -39,6 +40,8 @@ ORDER = (
 )
 # What a check may name beside the reader's module, and which service that is.
 SERVICE = {"bootstrap": "kafka", "url": "rabbitmq", "postgres": "postgres"}
+# In a hint: the section's heading, and the chapter's folder.
+LINK = re.compile(r"\[([^]]*)\]\(\.\./(\w+)/[^)]*\)")
 COMMAND = "python3 -m nox -s exercises"
 DEADLINE = 60  # Seconds that a check may take.
 
@@ -138,6 +141,22 @@ def task(name: str) -> str:
     return ast.get_docstring(tree)
 
 
+def hints(name: str) -> list[str]:
+    """Return the hints of an exercise, with their links."""
+    return (EXERCISES / name / "hints.md").read_text().strip().split("\n\n")
+
+
+def section(link: re.Match) -> str:
+    """Return the heading that a link leads to, and the title of its chapter."""
+    with (BOOK / link[2] / "index.md").open() as page:
+        return f"{link[1]} (chapter {page.readline().removeprefix('# ').strip()})"
+
+
+def see(name: str) -> str:
+    """Return a line that names the section behind the first link of the hints."""
+    return f"See: {section(LINK.search(' '.join(hints(name))))}."
+
+
 def indented(text: str) -> str:
     return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
 
@@ -158,22 +177,23 @@ def show_next() -> None:
     """Print how many exercises are done, and the task of the first that is not."""
     name = next((name for name in ORDER if not is_done(name)), None)
     if not name:
-        print(f"{how_many()}.")
+        problems = f"{BOOK.name}/practice/design_problems/index.md"
+        print(f"{how_many()}. What comes next are design problems: {problems}.")
         return
     print(f"{how_many()}. The next is {name}:\n\n{indented(task(name))}\n")
+    print(see(name))
     print(f"Edit {shown(name)} and run `{COMMAND}` again.")
 
 
 def next_hint(name: str) -> str:
     """Return one more hint than the time before, and after the last the solution."""
-    text = (EXERCISES / name / "hints.md").read_text()
-    hints = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text).strip().split("\n\n")
-    given = recall(".hints.json").get(name, 0)
-    if given >= len(hints):
+    texts, given = hints(name), recall(".hints.json").get(name, 0)
+    if given >= len(texts):
         solution = f"{EXERCISES.parent.name}/{EXERCISES.name}/{name}/solution.py"
         return f"There is no further hint for {name}. Its solution is {solution}."
     remember(".hints.json", name, given + 1)
-    return f"Hint {given + 1} of {len(hints)} for {name}:\n\n{indented(hints[given])}"
+    text = LINK.sub(section, texts[given])
+    return f"Hint {given + 1} of {len(texts)} for {name}:\n\n{indented(text)}"
 
 
 def needs(name: str) -> list[str]:
@@ -229,7 +249,7 @@ def try_out(name: str) -> int:
     if fault:
         print(f"{how_many()}. This one is open: {name}.")
         print(f"Edit {shown(name)}. Its check says:\n\n{indented(fault)}\n")
-        print(f"`{COMMAND} -- --hint {name}` prints a hint.")
+        print(f"{see(name)} `{COMMAND} -- --hint {name}` prints a hint.")
         return 1
     remember(".done.json", name, own)
     print(f"{name} passes. Compare it with examples/exercises/{name}/solution.py.")

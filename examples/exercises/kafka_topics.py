@@ -13,11 +13,15 @@ def create(bootstrap, topic, partitions=1, **settings):
         admin.create_topics({topic: what}, wait_for_metadata=True)
 
 
-def send(bootstrap, topic, orders):
-    """Send orders to partition 0, each when the one before is acknowledged."""
+def send(bootstrap, topic, orders, **options):
+    """Send orders to partition 0, each when the one before is acknowledged.
+
+    `options` are those of `send` for each record.
+    """
     with KafkaProducer(bootstrap_servers=bootstrap) as producer:
         for order in orders:
-            producer.send(topic, order.encode(), partition=0).get(timeout=10)
+            record = producer.send(topic, order.encode(), partition=0, **options)
+            record.get(timeout=10)
 
 
 def read(bootstrap, topic, partitions=1, **settings):

@@ -4,6 +4,7 @@ from collections import defaultdict
 
 from exercises import Fault
 from exercises.kafka_topics import create, read
+from kafka import KafkaProducer
 
 STARTS_WITH = (
     "The orders of anna lie in 4 partitions: each partition is read by itself, so "
@@ -28,7 +29,7 @@ def check(work, bootstrap, topic):
         )
     each_customer_is_in_one_place(records, sent)
     customers_are_spread(records)
-    others_find_the_place(records)
+    others_find_the_place(bootstrap, topic, records)
 
 
 def each_customer_is_in_one_place(records, sent):
@@ -59,11 +60,20 @@ def customers_are_spread(records):
         )
 
 
-def others_find_the_place(records):
-    if any(
-        record.value.decode().split()[0].encode() != record.key for record in records
-    ):
+def others_find_the_place(bootstrap, topic, records):
+    places = {record.value.decode().split()[0]: record.partition for record in records}
+    if any(record.key is None for record in records):
         raise Fault(
-            "The records do not say to whom they belong: another producer, which knows "
-            "only the customer, cannot find the same partition."
+            "The records do not say to whom they belong, since they have no key: a "
+            "place that is worked out in this program is known to this program only, "
+            "and another producer works it out from the key."
         )
+    with KafkaProducer(bootstrap_servers=bootstrap) as other:
+        for customer, place in places.items():
+            sent = other.send(topic, b"next order", key=customer.encode())
+            if (found := sent.get(timeout=10).partition) != place:
+                raise Fault(
+                    f"The orders of {customer} are in partition {place}, and another "
+                    f"producer, whose key is {customer} and no more, has put the next "
+                    f"one into partition {found}: the two have no order."
+                )

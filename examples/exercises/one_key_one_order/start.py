@@ -15,7 +15,6 @@ PARTITIONS = 4
 def send_orders(bootstrap, topic, orders):
     with KafkaProducer(bootstrap_servers=bootstrap) as producer:
         for number, (_customer, order) in enumerate(orders):
-            turn = (
-                number % PARTITIONS
-            )  # Finish this: what should the place follow from?
+            # Finish this: what should the place follow from?
+            turn = number % PARTITIONS
             producer.send(topic, order.encode(), partition=turn).get(timeout=10)

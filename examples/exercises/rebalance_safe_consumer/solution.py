@@ -2,9 +2,9 @@
 
 `work(bootstrap, topic, group, handle, stop)` is a member of a group. It calls
 `handle(order)`, with a string, for each order that it receives, until the event `stop`
-is set. It commits after each hundred orders, since a commit costs a request. When
-another member joins, partitions go to it, and it must not handle again what was handled
-before.
+is set. It commits after each hundred orders, since a commit costs a request, and never
+an order that is not done. When another member joins or leaves, partitions go from one
+to the other, and may come back: nobody must handle again what was handled before.
 """
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition

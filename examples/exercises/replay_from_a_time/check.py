@@ -8,8 +8,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 STARTS_WITH = (
-    "orders_since also returned order 1, order 2, order 3, which are older than the "
-    "moment: it began too early, and what is older would be done again."
+    "orders_since also returned what is older than the moment, order 1, order 2, "
+    "order 3: it began too early, and what is older would be done again. (The moment "
+    "is in seconds, and Kafka's time stamps are in milliseconds.)"
 )
 
 
@@ -22,8 +23,10 @@ def check(work, bootstrap, topic):
     orders = work.orders_since(bootstrap, topic, group, moment)
     if early := sorted(order for order in orders if order in old):
         raise Fault(
-            f"orders_since also returned {', '.join(early)}, which are older than the "
-            "moment: it began too early, and what is older would be done again."
+            "orders_since also returned what is older than the moment, "
+            f"{', '.join(early)}: it began too early, and what is older would be done "
+            "again. (The moment is in seconds, and Kafka's time stamps are in "
+            "milliseconds.)"
         )
     if missing := [order for order in new if order not in orders]:
         raise Fault(

@@ -6,7 +6,7 @@ or dead. A ConnectionError may pass: the record goes to `<topic>-retry`, and aft
 third attempt to `<topic>-dead`. A ValueError does not pass: the record goes to
 `<topic>-dead` at once. A record that is sent on has two headers, as text: `attempts`,
 how many were made, and `error`, the name of the error's type. The group commits what is
-done, dead or sent on.
+done or stored elsewhere, and nothing else: the worker may die in `charge`.
 """
 
 import time
@@ -51,4 +51,4 @@ def work(bootstrap, topic, group, charge, count):
             for batch in consumer.poll(timeout_ms=500).values():
                 for record in batch:
                     finished += try_to(charge, producer, topic, record)
-                consumer.commit()
+            consumer.commit()

@@ -6,7 +6,7 @@ or dead. A ConnectionError may pass: the record goes to `<topic>-retry`, and aft
 third attempt to `<topic>-dead`. A ValueError does not pass: the record goes to
 `<topic>-dead` at once. A record that is sent on has two headers, as text: `attempts`,
 how many were made, and `error`, the name of the error's type. The group commits what is
-done, dead or sent on.
+done or stored elsewhere, and nothing else: the worker may die in `charge`.
 """
 
 import time
@@ -34,4 +34,4 @@ def work(bootstrap, topic, group, charge, count):
                 for record in batch:
                     charge(record.value.decode())  # Finish this: what if it fails?
                     finished += 1
-                consumer.commit()
+            consumer.commit()
