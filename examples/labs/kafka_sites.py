@@ -38,11 +38,13 @@ def unlink(sites, topic):
 @contextmanager
 def sender(url, topic):
     """Yield what sends one order and returns when it is acknowledged."""
-    producer = KafkaProducer(bootstrap_servers=url, acks="all", retries=0)
+    # What is on its way when the site is lost is given up, and then it can be closed.
+    limits = {"request_timeout_ms": 4000, "delivery_timeout_ms": 5000}
+    producer = KafkaProducer(bootstrap_servers=url, acks="all", retries=0, **limits)
     try:
-        yield lambda number: producer.send(topic, b"%d" % number).get(timeout=5)
+        yield lambda number: producer.send(topic, b"%d" % number).get(timeout=10)
     finally:
-        producer.close(timeout=1)  # Its site may be gone.
+        producer.close(timeout=20)
 
 
 def handle(url, topics, handled, going: threading.Event):
