@@ -8,6 +8,7 @@ import re
 from typing import ClassVar
 
 from docutils import nodes
+from example import BROKERS
 from flashcards import inline
 from question_bank import reading_order
 from question_index import chapter
@@ -178,7 +179,11 @@ def collect(app, doctree):
 def names_of_what_runs(app):
     """Note the names of the programs and the labs before any page is read."""
     root = (app.srcdir / app.config.examples_root).resolve()
-    names = {path.stem.rpartition("_")[0] for path in root.glob("*/*_*.py")}
+    names = {
+        path.stem.rpartition("_")[0]
+        for broker in BROKERS
+        for path in root.glob(f"*/*_{broker}.py")
+    }
     app.env.run_names = names | {path.stem for path in root.glob("labs/*.json")}
 
 
@@ -261,7 +266,7 @@ def setup(app):
     app.connect("env-updated", pages_with_the_register)
     return {
         "version": "1",
-        "env_version": 2,
+        "env_version": 3,
         "parallel_read_safe": True,
         "parallel_write_safe": True,
     }
