@@ -12,6 +12,7 @@ def built(folder, text):
         "book/index.md": REGISTER,
         "book/first/index.md": f"# First\n\n{text}\n",
         "examples/first/keeps_rabbitmq.py": PROGRAM,
+        "examples/brokers/harness_node.py": "",
     }
     return build(write(folder, files))
 
@@ -53,7 +54,7 @@ def test_claim_rests_on_what_its_own_sentence_names(tmp_path):
 
 
 def test_claim_rests_on_a_program_and_not_on_any_other_code(tmp_path):
-    text = "Since 4.0 `x` is on.\n\nSee `keeps_rabbitmq` and `y`.\n"
+    text = "Since 4.0 `x` is on.\n\nSee `keeps_rabbitmq`, `harness` and `y`.\n"
     assert claims(built(tmp_path, text)) == [("Since 4.0 x is on.", ["keeps_rabbitmq"])]
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 from docutils import nodes
 from example import BROKERS
 from flashcards import inline
-from question_bank import reading_order
+from question_bank import follow, reading_order
 from question_index import chapter
 from sphinx.domains import Domain
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -249,13 +249,6 @@ class ListClaims(SphinxPostTransform):
         return cell
 
 
-def pages_with_the_register(app, env):
-    """Write these pages again whenever any page has changed: their claims may have."""
-    return [
-        docname for docname, data in env.metadata.items() if data.get("claims_register")
-    ]
-
-
 def setup(app):
     app.add_node(claim_list)
     app.add_domain(Claims)
@@ -263,7 +256,7 @@ def setup(app):
     app.add_post_transform(ListClaims)
     app.connect("builder-inited", names_of_what_runs)
     app.connect("doctree-read", collect)
-    app.connect("env-updated", pages_with_the_register)
+    follow(app, "claims_register")
     return {
         "version": "1",
         "env_version": 3,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import genanki
 from docutils import nodes
-from question_bank import questions_of
+from question_bank import follow, questions_of
 from question_index import chapter
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
@@ -183,11 +183,6 @@ def write_package(app, exception):
         package(app.env).write_to_file(path)
 
 
-def pages_with_cards(app, env):
-    """Write these pages again whenever any page has changed: their cards may have."""
-    return [docname for docname, data in env.metadata.items() if data.get("flashcards")]
-
-
 def visit_card(self, node):
     self.body.append(self.starttag(node, "details", CLASS="flashcard"))
     self.body.append("<summary>")
@@ -217,6 +212,6 @@ def setup(app):
     app.add_directive("flashcards", Flashcards)
     app.add_directive("anki-package", AnkiPackage)
     app.add_post_transform(ListCards)
-    app.connect("env-updated", pages_with_cards)
+    follow(app, "flashcards")
     app.connect("build-finished", write_package)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -45,6 +45,18 @@ class QuestionBank(Domain):
                 )
 
 
+def follow(app, mark):
+    """Write the pages whose metadata has `mark` again whenever any page has changed.
+
+    Such a page lists what stands on others.
+    """
+
+    def pages(app, env):
+        return [name for name, data in env.metadata.items() if data.get(mark)]
+
+    app.connect("env-updated", pages)
+
+
 def reading_order(env):
     """Return the documents of the book in the order of the toctree."""
     order = []

@@ -9,7 +9,7 @@ import json
 import random
 
 from docutils import nodes
-from question_bank import LEVELS, questions_of
+from question_bank import LEVELS, follow, questions_of
 from question_index import chapter
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
@@ -134,17 +134,10 @@ def load_script(app, pagename, templatename, context, doctree):
         app.add_js_file("question_draw.js", loading_method="defer")
 
 
-def pages_that_draw(app, env):
-    """Write these pages again whenever any page has changed: their sets may have."""
-    return [
-        docname for docname, data in env.metadata.items() if data.get("question_draw")
-    ]
-
-
 def setup(app):
     app.add_node(question_draw, html=(visit_draw, depart_draw))
     app.add_directive("question-draw", QuestionDraw)
     app.add_post_transform(DrawQuestions)
-    app.connect("env-updated", pages_that_draw)
+    follow(app, "question_draw")
     app.connect("html-page-context", load_script)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,7 @@
 """The `question-index` directive: every question by chapter, level and topic."""
 
 from docutils import nodes
-from question_bank import LEVELS, questions_of
+from question_bank import LEVELS, follow, questions_of
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
@@ -104,16 +104,9 @@ class ListQuestions(SphinxPostTransform):
         return [link, nodes.Text(" "), level]
 
 
-def pages_with_an_index(app, env):
-    """Write these pages again whenever any page has changed: their lists may have."""
-    return [
-        docname for docname, data in env.metadata.items() if data.get("question_index")
-    ]
-
-
 def setup(app):
     app.add_node(question_list)
     app.add_directive("question-index", QuestionIndex)
     app.add_post_transform(ListQuestions)
-    app.connect("env-updated", pages_with_an_index)
+    follow(app, "question_index")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
