@@ -85,7 +85,7 @@ def python(session: nox.Session, *arguments: str, lock: str = "book.lock") -> No
 def sphinx(session: nox.Session, builder: str, output: Path, *arguments: str) -> None:
     """Build the book with a Sphinx builder; every warning is an error."""
     doctrees = ROOT / "_build" / "doctrees" / builder
-    strict = ["-n", "-W", "--keep-going", "-q"]
+    strict = ["-n", "-W", "-q"]
     places = ["-c", ".", "-d", str(doctrees), "book", str(output)]
     what = ["-b", builder, "-j", "2", *strict, *arguments]
     python(session, "-m", "sphinx", *what, *places)

@@ -9,6 +9,7 @@ import json
 import math
 
 from docutils import nodes
+from script import load_script
 from sphinx.util.docutils import SphinxDirective
 from table import entry, table
 
@@ -268,14 +269,8 @@ def depart_calculator(self, node):
     self.body.append("</div>\n")
 
 
-def load_script(app, pagename, templatename, context, doctree):
-    """Load the script on the pages that have a calculator, and on no other."""
-    if doctree and next(doctree.findall(capacity_calculator), None):
-        app.add_js_file("capacity_calculator.js", loading_method="defer")
-
-
 def setup(app):
     app.add_node(capacity_calculator, html=(visit_calculator, depart_calculator))
     app.add_directive("capacity-calculator", CapacityCalculator)
-    app.connect("html-page-context", load_script)
+    load_script(app, capacity_calculator, "capacity_calculator")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

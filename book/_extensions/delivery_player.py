@@ -10,6 +10,7 @@ import json
 from docutils import nodes
 from lab import command, conditions, read
 from labs import summary
+from script import load_script
 from sphinx.util.docutils import SphinxDirective
 from table import table
 
@@ -154,14 +155,8 @@ def depart_player(self, node):
     self.body.append("</div>\n")
 
 
-def load_script(app, pagename, templatename, context, doctree):
-    """Load the script on the pages that have a player, and on no other."""
-    if doctree and next(doctree.findall(delivery_player), None):
-        app.add_js_file("delivery_player.js", loading_method="defer")
-
-
 def setup(app):
     app.add_node(delivery_player, html=(visit_player, depart_player))
     app.add_directive("delivery-player", DeliveryPlayer)
-    app.connect("html-page-context", load_script)
+    load_script(app, delivery_player, "delivery_player")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

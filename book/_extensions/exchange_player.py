@@ -9,6 +9,7 @@ import re
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from script import load_script
 from sphinx.util.docutils import SphinxDirective
 from table import entry, table
 
@@ -283,14 +284,8 @@ def depart_player(self, node):
     self.body.append("</div>\n")
 
 
-def load_script(app, pagename, templatename, context, doctree):
-    """Load the script on the pages that have a player, and on no other."""
-    if doctree and next(doctree.findall(exchange_player), None):
-        app.add_js_file("exchange_player.js", loading_method="defer")
-
-
 def setup(app):
     app.add_node(exchange_player, html=(visit_player, depart_player))
     app.add_directive("exchange-player", ExchangePlayer)
-    app.connect("html-page-context", load_script)
+    load_script(app, exchange_player, "exchange_player")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,6 +9,7 @@ from zlib import crc32
 from docutils import nodes
 from docutils.parsers.rst import directives
 from kafka.partitioner import murmur2
+from script import load_script
 from sphinx.util.docutils import SphinxDirective
 from table import entry, table
 
@@ -160,14 +161,8 @@ def depart_player(self, node):
     self.body.append("</div>\n")
 
 
-def load_script(app, pagename, templatename, context, doctree):
-    """Load the script on the pages that have a player, and on no other."""
-    if doctree and next(doctree.findall(partition_player), None):
-        app.add_js_file("partition_player.js", loading_method="defer")
-
-
 def setup(app):
     app.add_node(partition_player, html=(visit_player, depart_player))
     app.add_directive("partition-player", PartitionPlayer)
-    app.connect("html-page-context", load_script)
+    load_script(app, partition_player, "partition_player")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

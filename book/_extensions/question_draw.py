@@ -11,6 +11,7 @@ import random
 from docutils import nodes
 from question_bank import LEVELS, follow, questions_of
 from question_index import chapter
+from script import load_script
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
@@ -128,16 +129,10 @@ def depart_draw(self, node):
     self.body.append("</div>\n")
 
 
-def load_script(app, pagename, templatename, context, doctree):
-    """Load the script on the pages that draw questions, and on no other."""
-    if doctree and next(doctree.findall(question_draw), None):
-        app.add_js_file("question_draw.js", loading_method="defer")
-
-
 def setup(app):
     app.add_node(question_draw, html=(visit_draw, depart_draw))
     app.add_directive("question-draw", QuestionDraw)
     app.add_post_transform(DrawQuestions)
     follow(app, "question_draw")
-    app.connect("html-page-context", load_script)
+    load_script(app, question_draw, "question_draw")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

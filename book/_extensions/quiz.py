@@ -11,6 +11,7 @@ from answer_parts import parts_of
 from docutils import nodes
 from docutils.parsers.rst import directives
 from question import answer
+from script import load_script
 from sphinx.util.docutils import SphinxDirective
 
 OPTIONS = (3, 4)  # How many options an item may have, the least and the most.
@@ -125,14 +126,8 @@ def depart_choice(self, node):
     self.body.append("</li>\n")
 
 
-def load_script(app, pagename, templatename, context, doctree):
-    """Load the script on the pages that have quiz items, and on no other."""
-    if doctree and next(doctree.findall(quiz_choice), None):
-        app.add_js_file("quiz.js", loading_method="defer")
-
-
 def setup(app):
     app.add_node(quiz_choice, html=(visit_choice, depart_choice))
     app.add_directive("quiz", Quiz)
-    app.connect("html-page-context", load_script)
+    load_script(app, quiz_choice, "quiz")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

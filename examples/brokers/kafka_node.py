@@ -118,7 +118,7 @@ def prepare(staging: Path, final: Path) -> None:
 
     With the cache a node's classes are loaded and linked, and it starts twice as fast.
     """
-    say("Kafka: preparing fast starts, once (about 12 seconds) …")
+    say("Kafka: preparing fast starts, once (about 10 seconds) …")
     format_data(staging)
     options = [f"-XX:AOTCacheOutput={staging}/aot"]
     with data_folder() as folder:

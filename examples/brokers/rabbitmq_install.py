@@ -43,7 +43,7 @@ OTHERWISE = (
     "`docker compose up` and set AMQP_URL=amqp://guest:guest@localhost:5672/"
 )
 CONNECT = (
-    "the first run downloads RabbitMQ (53 MB) with apt, so connect to the network and "
+    "the first run downloads RabbitMQ (63 MB) with apt, so connect to the network and "
     "run this again, set DEBIAN_MIRROR to the address of a Debian mirror that you can "
     f"reach, or {OTHERWISE}. Later runs need no network."
 )
