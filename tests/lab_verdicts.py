@@ -48,8 +48,8 @@ VERDICTS = {
         for point in ("before", "between", "after")
     },
     "delayed_retry": {
-        "reject": {"failures counted": 6, "over 0.3 s off the formula": 0},
-        "nack": {"failures counted": 0, "over 0.3 s off the formula": 0},
+        "reject": {"failures counted": 6},
+        "nack": {"failures counted": 0},
     },
     "failure": {
         variant: FAILURE_SAFE.get(variant.partition(": ")[2], {})
@@ -246,6 +246,8 @@ def judge(name, variant, run):
         assert run["counts"]["lost"]
     if name in REPEATS:
         assert run["counts"]["handled at both"]
+    # Other work on the computer makes a retry late, and never early.
+    assert run["seconds"].get("earlier than the formula", 0) < 0.1
     for slow, quick in SLOWER.get((name, variant), ()):
         assert run["seconds"][slow] > 2 * run["seconds"][quick]
 

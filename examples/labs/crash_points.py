@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from labs.checker import Outcome, account
+from labs.hearing import hear
 
 BROKERS = {"kafka": 1, "rabbitmq": 1}
 CLIENTS = ("kafka-python", "pika")
@@ -92,11 +93,8 @@ def follow(module, side, note, *arguments):
     process.start()
     there.close()
     note(f"the {side} starts")
-    while here.poll(60):
-        try:
-            note(here.recv())
-        except EOFError:
-            break
+    for told in hear(here):
+        note(told)
     process.join(30)
     if process.exitcode == -SIGKILL:
         note(f"the {side} is killed")

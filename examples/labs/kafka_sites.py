@@ -48,7 +48,10 @@ def sender(url, topic):
 
 
 def handle(url, topics, handled, going: threading.Event):
-    """Handle orders, commit each batch, and note when; until `going` is cleared."""
+    """Handle orders, commit each batch, and note when; until `going` is cleared.
+
+    Raises KafkaError when the site is gone.
+    """
     settings = {"group_id": "shop", "auto_offset_reset": "earliest"}
     consumer = KafkaConsumer(
         *topics, bootstrap_servers=url, enable_auto_commit=False, **settings
@@ -62,8 +65,6 @@ def handle(url, topics, handled, going: threading.Event):
                 handled[int(record.value)] = monotonic()
             if batches:
                 consumer.commit()
-    except KafkaError:
-        pass  # The site is gone.
     finally:
         consumer.close(timeout_ms=1000)
 

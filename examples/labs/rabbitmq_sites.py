@@ -73,19 +73,19 @@ def sender(url, name):
 
 
 def handle(url, queue, handled, going: threading.Event):
-    """Handle orders, acknowledge each, and note when; until `going` is cleared."""
-    try:
-        with pika.BlockingConnection(pika.URLParameters(url)) as connection:
-            channel = connection.channel()
-            channel.basic_qos(prefetch_count=50)
-            for method, _, body in channel.consume(queue, inactivity_timeout=0.1):
-                if not going.is_set():
-                    return
-                if method:
-                    handled[int(body)] = monotonic()
-                    channel.basic_ack(method.delivery_tag)
-    except ERRORS:
-        pass  # The site is gone.
+    """Handle orders, acknowledge each, and note when; until `going` is cleared.
+
+    Raises one of ERRORS when the site is gone.
+    """
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=50)
+        for method, _, body in channel.consume(queue, inactivity_timeout=0.1):
+            if not going.is_set():
+                return
+            if method:
+                handled[int(body)] = monotonic()
+                channel.basic_ack(method.delivery_tag)
 
 
 def near_place(name):

@@ -7,8 +7,7 @@ anybody: its consumer and its producer start in that moment.
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import count
+from itertools import count, takewhile
 from threading import Event
 from uuid import uuid4
 
@@ -34,26 +33,27 @@ def run(brokers, variant, note):
     with ThreadPoolExecutor(3) as threads:
         try:
             work = at.handle, near.address, at.near_place(name), there, open_near
-            threads.submit(*work)
+            working = threads.submit(*work)
             with at.sender(near.address, name) as send:
                 send(FIRST)
-                wait_until(lambda: FIRST in there)
+                wait_until(lambda: FIRST in there, working)
                 link(sites, name)
                 send(SECOND)
             at.arrived(sites, name, 1)
             note("near is copied to far: orders come")
-            load = partial(send_orders, at, near.address, name, sent, acknowledged)
-            loading = threads.submit(load)
+            load = at, near.address, name, sent, acknowledged, open_near
+            loading = threads.submit(send_orders, *load)
             time.sleep(LOAD)  # How long all is well.
             near.kill()
             killed = time.monotonic()
             open_near.clear()
             note(f"near is killed: {len(acknowledged)} orders are acknowledged")
-            threads.submit(at.handle, far.address, at.far_place(name), here, open_far)
+            work = at.handle, far.address, at.far_place(name), here, open_far
+            working = threads.submit(*work)
             with at.sender(far.address, name) as send:
                 for number in NEW:
                     send(number)
-            wait_until(lambda: {*NEW} <= here.keys())
+            wait_until(lambda: {*NEW} <= here.keys(), working)
             note("far has handled the first new orders")
             copies = at.copied(sites, name, here) & sent.keys()
             note(f"far has handled all that it has: {len(copies)} copies")
@@ -89,10 +89,12 @@ def events(number):
     return made
 
 
-def send_orders(at, url, name, sent, acknowledged):
-    """Send orders until the site is gone; note when each is sent and acknowledged."""
+def send_orders(at, url, name, sent, acknowledged, going):
+    """Send orders until the site is gone, or `going` is cleared; note when each is sent
+    and acknowledged.
+    """
     with at.sender(url, name) as send:
-        for number in count():
+        for number in takewhile(lambda _: going.is_set(), count()):
             sent[number] = time.monotonic()
             try:
                 send(number)
@@ -102,10 +104,12 @@ def send_orders(at, url, name, sent, acknowledged):
             time.sleep(PAUSE)
 
 
-def wait_until(fact):
-    """Wait until `fact()` is true."""
+def wait_until(fact, working):
+    """Wait until `fact()` is true; raise RuntimeError if the consumer ends before."""
     deadline = time.monotonic() + 40
     while not fact():
+        if working.done():
+            raise RuntimeError("The consumer has ended.") from working.exception()
         if time.monotonic() > deadline:
             raise TimeoutError("The orders are not handled.")
         time.sleep(0.005)

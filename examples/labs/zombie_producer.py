@@ -39,7 +39,10 @@ def copy(bootstrap, source, transactional, at_half_a_batch=None):
     with (
         KafkaProducer(bootstrap_servers=bootstrap, **settings) as producer,
         KafkaConsumer(
-            bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False
+            bootstrap_servers=bootstrap,
+            group_id=group,
+            enable_auto_commit=False,
+            consumer_timeout_ms=20000,
         ) as consumer,
     ):
         if transactional:
