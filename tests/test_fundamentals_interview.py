@@ -187,12 +187,14 @@ def test_kafka_commit_covers_every_record_before_it(kafka, topic):
         assert read(second, 1) == ["4"]
 
 
-def take_one_and_wait(url, queue, prefetch):
+def take_one_and_wait(url, queue, prefetch, acknowledged):
     """Take one message, acknowledge it, and stay until somebody ends the process."""
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
         ((tag, _, _),) = take(channel, queue, limit=1, prefetch=prefetch)
         channel.basic_ack(tag)
+        channel.queue_declare(queue, passive=True)  # Answered after the one before.
+        acknowledged.set()
         connection.sleep(60)
 
 
@@ -202,13 +204,12 @@ def test_rabbitmq_gives_back_each_message_that_was_prefetched_and_not_acknowledg
     channel = new_channel()
     declare(channel, queue)
     publish(channel, queue, 10)
-    arguments = (rabbitmq, queue, 10)
-    worker = get_context("spawn").Process(target=take_one_and_wait, args=arguments)
+    spawn = get_context("spawn")
+    acknowledged = spawn.Event()
+    arguments = (rabbitmq, queue, 10, acknowledged)
+    worker = spawn.Process(target=take_one_and_wait, args=arguments)
     worker.start()
-    deadline = time.monotonic() + 30
-    while channel.queue_declare(queue, passive=True).method.message_count:
-        assert time.monotonic() < deadline
-    new_channel().connection.sleep(1)  # The acknowledgement is on its way.
+    assert acknowledged.wait(30)
     worker.kill()
     worker.join(10)
     again = take(channel, queue)

@@ -14,18 +14,14 @@ from brokers import kafka as start_kafka
 from brokers import rabbitmq as start_rabbitmq
 from brokers.postgres import database, folder, make_node
 from kafka.errors import KafkaError
-from labs.minority_partition import evaluate
 from practice import order_pipeline_kafka, order_pipeline_rabbitmq
+from saving import save_queue_names
 
 PROGRAMS = {"kafka": order_pipeline_kafka, "rabbitmq": order_pipeline_rabbitmq}
 START = {"kafka": start_kafka, "rabbitmq": start_rabbitmq}
 KILLED = -signal.SIGKILL
 # What the clients raise when the broker or the database is gone.
 GONE = KafkaError, pika.exceptions.AMQPError, psycopg.OperationalError
-# A quorum queue of less than a second dies with its only node, unless Ra, the library
-# under it, has saved its table of the queues' names.
-SAVE = """#{names := #{directory_rev := Names}} = ra_system:fetch(quorum_queues),
-dets:sync(Names)."""
 # The way of an order, and the moments at which one of those on it can die.
 WAY = (("relay", "shop"), ("pay",), ("relay", "payment"), ("ship",))
 MOMENTS = (
@@ -182,7 +178,7 @@ def test_a_broker_killed_in_the_middle_loses_no_order_and_the_shop_takes_more(
     program, where = PROGRAMS[name], (broker.address, postgres, topic)
     begin(program, where)
     if name == "rabbitmq":
-        evaluate(broker.nodes[0], SAVE)
+        save_queue_names(broker.nodes[0])
     go_and_lose(program, where, broker.nodes[0], step, moment, monkeypatch)
     program.place_order(postgres, "later", 50, "a good card")
     broker.start()

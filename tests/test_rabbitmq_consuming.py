@@ -498,7 +498,8 @@ def test_rabbitmq_tells_a_consumer_that_its_queue_was_deleted(
     worker.add_on_cancel_callback(cancelled.append)
     subscribe(worker, queue)
     new_channel().queue_delete(queue)
-    worker.connection.sleep(1)
+    assert until(lambda: worker.connection.sleep(0.05) or cancelled, 10)
+    worker.connection.sleep(0.5)  # It is told once.
     assert len(cancelled) == 1
     assert worker.is_open
 
@@ -573,11 +574,9 @@ def test_rabbitmq_consumer_timeout_fires_at_its_time_and_not_by_the_minute(
     cancelled = []
     channel.add_on_cancel_callback(lambda _: cancelled.append(time.monotonic()))
     arrived = subscribe(channel, queue, arguments={"x-consumer-timeout": 500})
-    while not arrived:
-        channel.connection.process_data_events(5)
+    assert until(lambda: channel.connection.sleep(0.01) or arrived, 10)
     taken_at = time.monotonic()
-    while not cancelled and time.monotonic() < taken_at + 5:
-        channel.connection.process_data_events(0.05)
+    assert until(lambda: channel.connection.sleep(0.05) or cancelled, 5)
     assert 0.3 < cancelled[0] - taken_at < 5
 
 
@@ -611,13 +610,15 @@ def test_rabbitmq_consumer_timeout_runs_also_for_what_waits_in_the_window(
     new_channel, queue
 ):
     worker, other = new_channel(), new_channel()
-    fill(worker, queue, 3, x_consumer_timeout=2000)
+    fill(worker, queue, 3, x_consumer_timeout=6000)
     arrived = subscribe(worker, queue, prefetch=3)
     assert read(worker, arrived, 3) == ["1", "2", "3"]
-    worker.connection.sleep(0.7)  # Pretends to work on message 1.
+    handed = time.monotonic()
+    worker.connection.sleep(3)  # Pretends to work on message 1.
     worker.basic_ack(1)
-    worker.connection.sleep(1.2)  # And on message 2, for less than two seconds.
+    worker.connection.sleep(2.5)  # And on message 2, for less than six seconds.
     assert bodies(take(other, queue, 2)) == ["2", "3"]
+    assert time.monotonic() - handed < 8  # From the acknowledgement it would be 9.
 
 
 def test_rabbitmq_closes_the_channel_that_got_a_message_and_holds_it_too_long(
@@ -639,8 +640,7 @@ def test_rabbitmq_sends_again_to_a_cancelled_consumer_that_acknowledges_late(
     cancelled = []
     worker.add_on_cancel_callback(cancelled.append)
     arrived = subscribe(worker, queue, prefetch=1)
-    while not cancelled:
-        worker.connection.process_data_events(10)
+    assert until(lambda: worker.connection.sleep(0.05) or cancelled, 30)
     assert ready(other, queue) == 2
     worker.basic_ack(1)
     assert until(lambda: ready(other, queue) == 1, 5)  # It is out with the worker,

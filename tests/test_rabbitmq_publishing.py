@@ -9,6 +9,7 @@ import pytest
 from brokers import BrokerError
 from brokers import rabbitmq as start_rabbitmq
 from brokers.rabbitmq_node import rabbitmqctl
+from kafka_architecture import retention_removes_segments_rabbitmq
 from pika import BasicProperties
 from pika.exceptions import (
     ChannelClosedByBroker,
@@ -494,7 +495,7 @@ def test_rabbitmq_message_with_no_time_to_live_needs_a_waiting_consumer(
     arrived = []
     channel.basic_consume(queue, lambda *it: arrived.append(it[3]), auto_ack=True)
     channel.basic_publish("", queue, b"order 2", at_once)
-    channel.connection.sleep(1)
+    assert until(lambda: channel.connection.sleep(0.05) or arrived, 10)
     assert arrived == [b"order 2"]
 
 
@@ -507,20 +508,23 @@ def test_rabbitmq_refuses_a_time_to_live_that_is_no_whole_number(
         channel.basic_publish("", queue, b"", BasicProperties(expiration=expiration))
 
 
+def gone(channel, queue):
+    """Publish to the queue, and return whether there is none any more."""
+    try:  # Publishing is no use of the queue, and asking for it would be.
+        channel.basic_publish("", queue, b"order 1", mandatory=True)
+    except UnroutableError:
+        return True
+    except NackError:  # It was being deleted.
+        return False
+    return False
+
+
 @pytest.mark.parametrize("kind", ["classic", "quorum"])
 def test_rabbitmq_deletes_an_unused_queue_with_its_messages(channel, queue, kind):
-    def gone():
-        try:  # Publishing is no use of the queue, and asking for it would be.
-            channel.basic_publish("", queue, b"order 1", mandatory=True)
-        except UnroutableError:
-            return True
-        except NackError:  # It was being deleted.
-            return False
-        return False
-
     declare(channel, queue, kind, x_expires=500)
-    assert not gone()
-    assert until(gone, seconds=20)  # A quorum queue looks every five seconds.
+    assert not gone(channel, queue)
+    # A quorum queue looks every five seconds.
+    assert until(lambda: gone(channel, queue), seconds=20)
 
 
 def test_rabbitmq_keeps_a_queue_that_has_a_consumer(channel, queue):
@@ -619,6 +623,64 @@ def test_rabbitmq_takes_the_lower_of_policy_and_argument(policy, own_channel, qu
     for limit in (2, 4):
         publish(own_channel, f"{queue}-{limit}", 6)
     assert [depth(own_channel, f"{queue}-{limit}") for limit in (2, 4)] == [2, 3]
+
+
+SHORT_AND_LONG = [(1000, 600_000), (600_000, 1000)]
+
+
+@pytest.mark.parametrize(("by_policy", "by_argument"), SHORT_AND_LONG)
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_rabbitmq_message_lives_for_the_shorter_of_policy_and_argument(
+    policy, own_channel, queue, kind, by_policy, by_argument
+):
+    policy(f'{{"message-ttl": {by_policy}}}')
+    declare(own_channel, queue, kind, x_message_ttl=by_argument)
+    publish(own_channel, queue, 1)
+    assert depth(own_channel, queue) == 1
+    assert until(lambda: depth(own_channel, queue) == 0, seconds=20)
+
+
+@pytest.mark.parametrize(("by_policy", "by_argument"), SHORT_AND_LONG)
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_rabbitmq_queue_expires_after_the_shorter_of_policy_and_argument(
+    policy, own_channel, queue, kind, by_policy, by_argument
+):
+    policy(f'{{"expires": {by_policy}}}')
+    declare(own_channel, queue, kind, x_expires=by_argument)
+    assert not gone(own_channel, queue)
+    assert until(lambda: gone(own_channel, queue), seconds=20)
+
+
+@pytest.mark.parametrize(
+    ("by_policy", "by_argument", "deliveries"),
+    [(2, 5, 3), (5, 2, 3), (-1, 2, 3), (2, -1, 3), (-1, -1, 10)],
+)
+def test_rabbitmq_takes_the_lower_delivery_limit_and_none_if_both_say_so(
+    policy, own_channel, queue, by_policy, by_argument, deliveries
+):
+    policy(f'{{"delivery-limit": {by_policy}}}')
+    declare(own_channel, queue, "quorum", x_delivery_limit=by_argument)
+    publish(own_channel, queue, 1)
+    came = 0
+    while came < 10 and (method := own_channel.basic_get(queue)[0]):
+        came += 1
+        own_channel.basic_reject(method.delivery_tag, requeue=True)
+    assert came == deliveries
+
+
+@pytest.mark.parametrize(
+    ("by_policy", "by_argument", "left"), [(2, 100, 12), (100, 2, 45)]
+)
+def test_rabbitmq_stream_is_cut_at_the_size_of_its_policy_and_not_of_its_argument(
+    policy, broker, queue, by_policy, by_argument, left
+):
+    policy(f'{{"max-length-bytes": {by_policy * MIB}}}')
+    limits = {"x-max-length-bytes": by_argument * MIB}
+    sizes = {"x-stream-max-segment-size-bytes": MIB, **limits}
+    retention_removes_segments_rabbitmq.create(broker.address, queue, **sizes)
+    retention_removes_segments_rabbitmq.send_orders(broker.address, queue, 45)
+    found = retention_removes_segments_rabbitmq.left(broker.address, queue)
+    assert len(found) == left
 
 
 def test_rabbitmq_operator_policy_caps_a_policy(policy, own_channel, queue):
