@@ -935,5 +935,10 @@ def test_share_consumer_of_librdkafka_cannot_seek():
     assert not hasattr(ShareConsumer, "seek")
 
 
+def test_share_consumer_of_librdkafka_cannot_renew_a_lock():
+    answers = {each.name for each in AcknowledgeType}
+    assert answers == {"ACCEPT", "RELEASE", "REJECT"}
+
+
 def test_kafka_python_has_no_share_consumer():
     assert not [name for name in dir(kafka_python) if "Share" in name]

@@ -302,6 +302,21 @@ def test_a_killed_leader_costs_seconds_and_no_order(cluster, topic, capsys):
     )
 
 
+def test_a_frozen_leader_is_waited_for_until_the_request_times_out(
+    cluster, admin, topic
+):
+    create(admin, topic, [1, 2])
+    with KafkaProducer(
+        bootstrap_servers=cluster.address, request_timeout_ms=10000
+    ) as producer:
+        producer.send(topic, b"order 1").get(timeout=10)
+        cluster.nodes[0].pause()
+        frozen = time.monotonic()
+        producer.send(topic, b"order 2").get(timeout=60)
+        # Its session lasts 3 seconds here, and then the follower may lead.
+        assert time.monotonic() - frozen > 9
+
+
 def test_rabbitmq_has_a_new_leader_sooner_and_loses_no_order(rabbits, queue, capsys):
     leader_killed_rabbitmq.main(rabbits, queue)
     assert capsys.readouterr().out == (

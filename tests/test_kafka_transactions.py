@@ -3,6 +3,7 @@
 import logging
 import re
 import socket
+import subprocess
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from multiprocessing import get_context
@@ -12,6 +13,7 @@ from threading import Event, Thread
 import pytest
 from brokers import kafka as start_kafka
 from brokers import rabbitmq as start_rabbitmq
+from brokers.kafka_streams import java
 from brokers.process import HOST, free_ports
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import TopicPartition as ConfluentTopicPartition
@@ -36,6 +38,36 @@ from kafka_patterns import (
     zombie_is_fenced_kafka,
 )
 from waiting import until
+
+# Begins a transaction with each line as its record, and commits at an empty line.
+TRANSACTIONS = """
+import java.util.*;
+import org.apache.kafka.clients.producer.*;
+import org.apache.kafka.common.serialization.StringSerializer;
+
+class Transactions {
+    public static void main(String[] to) throws Exception {
+        var strings = new StringSerializer();
+        Map<String, Object> settings = new HashMap<>();
+        settings.put("bootstrap.servers", to[0]);
+        settings.put("transactional.id", to[1]);
+        try (var producer = new KafkaProducer<>(settings, strings, strings);
+                var lines = new Scanner(System.in)) {
+            producer.initTransactions();
+            while (lines.hasNextLine()) {
+                String order = lines.nextLine();
+                if (order.isEmpty()) {
+                    producer.commitTransaction();
+                } else {
+                    producer.beginTransaction();
+                    producer.send(new ProducerRecord<>(to[1], order)).get();
+                }
+                System.out.println("done");
+            }
+        }
+    }
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -476,7 +508,7 @@ def test_kafka_does_not_fence_a_producer_with_another_transactional_id(kafka, to
     assert until(lambda: visible(kafka, topic) == ["order 1"])
 
 
-# Transactions version 2 (KIP-890): the broker speaks it, these clients do not.
+# Transactions version 2 (KIP-890): broker and Java client speak it, Python's do not.
 
 
 def test_kafka_broker_has_transactions_version_2(admin):
@@ -510,6 +542,46 @@ def test_kafka_keeps_one_epoch_for_all_transactions_of_an_old_client(
 ):
     create(kafka, topic)
     assert list(epochs(kafka, topic, admin)) == [0, 0, 0]
+
+
+@pytest.fixture
+def java_client(tmp_path):
+    """A function that starts a producer of the Java client and returns two others:
+    begin a transaction with a record in it, and commit it.
+    """
+    source, started = tmp_path / "Transactions.java", []
+    source.write_text(TRANSACTIONS)
+
+    def start(bootstrap, topic):
+        command = [*java(source, tmp_path), bootstrap, topic]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, bufsize=1, **pipes))
+        process = started[-1]
+
+        def tell(line):
+            process.stdin.write(f"{line}\n")
+            # Warnings of the client may come before it; no line comes when it is dead.
+            assert "done\n" in iter(process.stdout.readline, "")
+
+        return tell, partial(tell, "")
+
+    yield start
+    for each in started:
+        with each:
+            each.kill()
+
+
+def test_kafka_gives_the_java_client_a_new_epoch_for_each_transaction(
+    kafka, topic, admin, java_client
+):
+    create(kafka, topic)
+    begin, commit = java_client(kafka, topic)
+    epochs = []
+    for _ in range(3):
+        begin("order 1")
+        commit()
+        epochs.append(admin.describe_transactions([topic])[topic].producer_epoch)
+    assert epochs == [1, 2, 3]
 
 
 def test_librdkafka_sends_the_requests_of_transactions_version_1(kafka, topic):
@@ -634,6 +706,21 @@ def test_kafka_late_commit_of_an_old_client_commits_its_next_transaction(
     begin(b"order 2")
     assert visible(address, topic) == ["order 1"]
     kept.get(timeout=10)()
+    assert until(lambda: visible(address, topic) == ["order 1", "order 2"])
+
+
+def test_kafka_late_commit_of_the_java_client_does_nothing(
+    kafka_behind_messenger, topic, java_client
+):
+    address, keep, kept = kafka_behind_messenger
+    begin, commit = java_client(address, topic)
+    begin("order 1")
+    keep.set()
+    commit()
+    begin("order 2")
+    kept.get(timeout=10)()
+    assert visible(address, topic) == ["order 1"]
+    commit()
     assert until(lambda: visible(address, topic) == ["order 1", "order 2"])
 
 

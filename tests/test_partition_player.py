@@ -31,11 +31,13 @@ public class PartitionOfKeys {
   public static void main(String[] to) throws Exception {
     Map<String, Object> settings = Map.of("bootstrap.servers", to[0]);
     var bytes = new ByteArraySerializer();
+    byte[] value = new byte[Integer.parseInt(to[2])];
     try (var producer = new KafkaProducer<byte[], byte[]>(settings, bytes, bytes);
         var keys = new Scanner(System.in)) {
       while (keys.hasNextLine()) {
-        byte[] key = HexFormat.of().parseHex(keys.nextLine());
-        var record = new ProducerRecord<byte[], byte[]>(to[1], key, null);
+        String line = keys.nextLine();
+        byte[] key = line.equals("none") ? null : HexFormat.of().parseHex(line);
+        var record = new ProducerRecord<byte[], byte[]>(to[1], key, value);
         System.out.println(producer.send(record).get().partition());
       }
     }
@@ -85,6 +87,21 @@ def java_client(tmp_path_factory):
     return folder
 
 
+def by_java(folder, kafka, topic, keys, size=0):
+    """Send a record with each key, or with none for a None, of so many bytes by the
+    Java client; return the partitions to which they went.
+    """
+    options = java("PartitionOfKeys", kafka, topic, str(size))
+    place = options.index("-cp") + 1
+    options[place] += f"{os.pathsep}{folder}"
+    lines = "".join("none\n" if key is None else f"{key.hex()}\n" for key in keys)
+    piped = {"input": lines, "capture_output": True, "text": True}
+    run = subprocess.run(options, **piped, timeout=110)
+    found = [int(line) for line in run.stdout.split()]
+    assert len(found) == len(keys), run.stderr
+    return found
+
+
 @pytest.mark.parametrize("partitions", COUNTS)
 def test_kafka_python_puts_each_key_where_murmur2_says(kafka, make_topic, partitions):
     topic = make_topic(partitions)
@@ -98,14 +115,18 @@ def test_kafka_python_puts_each_key_where_murmur2_says(kafka, make_topic, partit
 def test_java_client_puts_each_key_where_murmur2_says(
     kafka, make_topic, java_client, partitions
 ):
-    options = java("PartitionOfKeys", kafka, make_topic(partitions))
-    place = options.index("-cp") + 1
-    options[place] += f"{os.pathsep}{java_client}"
-    keys = "".join(f"{key.hex()}\n" for key in BYTES)
-    piped = {"input": keys, "capture_output": True, "text": True}
-    run = subprocess.run(options, **piped, timeout=110)
-    found = [int(line) for line in run.stdout.split()]
-    assert found == [murmur2_partition(key, partitions) for key in BYTES], run.stderr
+    found = by_java(java_client, kafka, make_topic(partitions), BYTES)
+    assert found == [murmur2_partition(key, partitions) for key in BYTES]
+
+
+@pytest.mark.parametrize(
+    ("size", "together"), [(0, True), (1000, False)], ids=["60-records", "60-kilobytes"]
+)
+def test_java_client_keeps_records_without_a_key_together_for_16_kib(
+    kafka, make_topic, java_client, size, together
+):
+    found = by_java(java_client, kafka, make_topic(50), [None] * 60, size)
+    assert (len(set(found)) == 1) is together
 
 
 @pytest.mark.parametrize("partitions", COUNTS)
