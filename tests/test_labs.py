@@ -180,6 +180,17 @@ def test_each_recorded_queue_was_lost_if_it_was_younger_than_a_second():
                 assert each["counts"]["lost"] == 0
 
 
+def test_the_page_says_up_to_which_age_a_recorded_queue_was_lost():
+    lost, kept = [], []
+    for variant in ("at once", "0.8 s", "1.2 s", "2 s"):
+        for each in recorded("young_quorum_queue", variant):
+            ages = lost if each["counts"]["lost"] == 500 else kept
+            ages.append(each["seconds"]["age when killed"])
+    page = (BOOK / "rabbitmq_concepts" / "index.md").read_text()
+    assert f"Up to {max(lost):.2f} seconds every confirmed order was gone" in page
+    assert f"from {min(kept):.1f} seconds none" in page
+
+
 @pytest.mark.parametrize("variant", VERDICTS["crash_points"])
 def test_the_recorded_runs_of_a_crash_point_tell_one_story(variant):
     runs = recorded("crash_points", variant)

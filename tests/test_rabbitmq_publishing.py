@@ -625,7 +625,7 @@ def test_rabbitmq_takes_the_lower_of_policy_and_argument(policy, own_channel, qu
     assert [depth(own_channel, f"{queue}-{limit}") for limit in (2, 4)] == [2, 3]
 
 
-SHORT_AND_LONG = [(1000, 600_000), (600_000, 1000)]
+SHORT_AND_LONG = [(2000, 600_000), (600_000, 2000)]
 
 
 @pytest.mark.parametrize(("by_policy", "by_argument"), SHORT_AND_LONG)

@@ -8,7 +8,7 @@ from brokers import rabbitmq as start_rabbitmq
 from brokers.rabbitmq_node import rabbitmqctl
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from pika import BasicProperties
-from pika.exceptions import ChannelClosedByBroker, UnroutableError
+from pika.exceptions import ChannelClosedByBroker, NackError, UnroutableError
 from rabbitmq_patterns import (
     rpc_call_kafka,
     rpc_call_rabbitmq,
@@ -143,6 +143,22 @@ def test_rabbitmq_returns_a_mandatory_answer_to_a_reply_queue_that_is_gone(
 ):
     with pytest.raises(UnroutableError):
         channel.basic_publish("", abandoned, b"20", mandatory=True)
+
+
+def test_rabbitmq_may_refuse_an_answer_while_the_reply_queue_is_being_deleted(
+    new_channel, channel
+):
+    def refused():
+        shop = new_channel()
+        replies = shop.queue_declare("", exclusive=True).method.queue
+        shop.connection.close()
+        try:
+            channel.basic_publish("", replies, b"20")
+        except NackError:
+            return True
+        return False
+
+    assert until(refused, 30)
 
 
 def test_rabbitmq_lets_nobody_else_read_an_exclusive_reply_queue(new_channel, channel):
