@@ -17,6 +17,8 @@ from brokers.postgres import server as start_postgres
 from brokers.programs import fetch
 from brokers.reach import reach, yours
 from brokers.schema_registry import registry as start_registry
+from prometheus import available as prometheus_available
+from prometheus import programs as prometheus_programs
 
 START = {"kafka": start_kafka, "rabbitmq": start_rabbitmq}
 STARTED = ExitStack()
@@ -59,7 +61,10 @@ def pytest_collection_modifyitems(items):
     limit of each begins.
     """
     items.sort(key=place)
-    fetch({fixture for item in items for fixture in item.fixturenames})
+    needed = {fixture for item in items for fixture in item.fixturenames}
+    fetch(needed)
+    if needed & {"prometheus", "promtool"} and prometheus_available():
+        prometheus_programs()
 
 
 def pytest_sessionfinish():
@@ -133,6 +138,20 @@ def registry(kafka):
     """The URL of a Schema Registry."""
     with start_registry(kafka) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def prometheus():
+    """The folder with Prometheus and its tool."""
+    if not prometheus_available():
+        pytest.skip("Prometheus comes from Debian, with apt.")
+    return prometheus_programs()
+
+
+@pytest.fixture(scope="session")
+def promtool(prometheus):
+    """The tool that checks and tries rules."""
+    return prometheus / "promtool"
 
 
 @pytest.fixture

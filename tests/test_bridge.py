@@ -6,6 +6,7 @@ from kafka_versus_rabbitmq import (
     bridge_to_kafka_rabbitmq,
     bridge_to_rabbitmq_kafka,
     cut_over_to_kafka_rabbitmq,
+    cut_over_to_rabbitmq_kafka,
 )
 
 ORDERS = [*range(1, 11)]
@@ -50,4 +51,27 @@ def test_a_producer_that_is_switched_when_the_queue_is_drained_keeps_the_order(
     rabbitmq, kafka, queue
 ):
     orders = cut_over_to_kafka_rabbitmq.cut_over(rabbitmq, kafka, queue, True)
+    assert orders == ORDERS
+
+
+def test_a_producer_that_is_switched_at_once_overtakes_the_bridge_to_rabbitmq(
+    kafka, rabbitmq, topic
+):
+    _, orders = cut_over_to_rabbitmq_kafka.cut_over(kafka, rabbitmq, topic)
+    assert orders == [6, 7, 8, 9, 10, 3, 4, 5]
+
+
+def test_a_producer_that_is_switched_when_the_group_has_no_lag_keeps_the_order(
+    kafka, rabbitmq, topic
+):
+    _, orders = cut_over_to_rabbitmq_kafka.cut_over(kafka, rabbitmq, topic, True)
+    assert orders == ORDERS[2:]
+
+
+def test_a_bridge_that_is_a_group_of_its_own_copies_what_was_handled(
+    kafka, rabbitmq, topic
+):
+    _, orders = cut_over_to_rabbitmq_kafka.cut_over(
+        kafka, rabbitmq, topic, True, "bridge"
+    )
     assert orders == ORDERS

@@ -1,11 +1,13 @@
 """The labs that measure: variants are compared with each other, and never brokers."""
 
 import json
+from math import ceil, floor
 from statistics import median
 
 import pytest
 from brokers import labs
 from lab_verdicts import MEASURING, clusters
+from labs import latency
 
 RATE, STORED = "messages a second", "bytes stored for each"
 # Of which variant is a quantity how many times that of which other, at the least.
@@ -33,6 +35,10 @@ RATIOS = [
             ("1 replica", "base"),
             ("100 bytes", "base"),
             ("base", "kafka-python"),
+            ("linger 50 ms", "base"),
+            ("4 partitions", "base"),
+            ("2 producers", "base"),
+            ("Java's tool", "base"),
         ),
         "Kafka reads": (("base", "commit each"), ("Java's tool", "base")),
         "RabbitMQ sends": (
@@ -40,6 +46,10 @@ RATIOS = [
             ("1000 unconfirmed", "10 unconfirmed"),
             ("classic queue", "base"),
             ("PerfTest", "base"),
+            ("no confirms", "1000 unconfirmed"),
+            ("stream", "base"),
+            ("10 KiB", "base"),
+            ("2 publishers, 2 queues", "base"),
         ),
         "RabbitMQ reads": (
             ("base", "prefetch 1"),
@@ -84,6 +94,56 @@ def test_the_page_names_the_ratio_of_the_recorded_rounds(more, less):
     digits = 0 if median(ratios) >= 10 else 1
     least, most = (f"{each:.{digits}f}" for each in (ratios[0], ratios[-1]))
     assert f"{median(ratios):.{digits}f} times ({least} to {most})" in PAGE.read_text()
+
+
+def counted_in(name, variant, what):
+    """Return what was counted in each recorded round, in order of size."""
+    return sorted(each[variant][what] for each in recorded(name))
+
+
+def test_the_page_names_the_bytes_that_compression_leaves():
+    base, lz4, gzip, zstd = (
+        f"{median(counted_in('throughput', f'Kafka sends: {each}', STORED)):,}"
+        for each in ("base", "lz4", "gzip", "zstd")
+    )
+    told = f"of {base} that the broker stored for each record, lz4 left {lz4}, gzip "
+    assert f"{told}{gzip} and zstd {zstd}." in PAGE.read_text()
+
+
+@pytest.mark.parametrize(
+    ("broker", "told"),
+    [
+        ("Kafka", "three nodes of Kafka had {} to {} MB of memory together"),
+        ("RabbitMQ", "those of RabbitMQ {} to {}"),
+    ],
+)
+def test_the_page_names_the_memory_of_the_brokers(broker, told):
+    found = [
+        counts["brokers' memory, MB"]
+        for each in recorded("throughput")
+        for variant, counts in each.items()
+        if variant.startswith(broker)
+    ]
+    assert told.format(f"{min(found):,}", f"{max(found):,}") in PAGE.read_text()
+
+
+def test_the_page_names_the_medians_of_latency():
+    def p50(broker, rate):
+        variant = f"{broker}: {rate} a second"
+        return counted_in("latency", variant, "p50 since planned, ms")
+
+    kafka, rabbitmq = (
+        {rate: p50(broker, rate) for rate in latency.RATES}
+        for broker in ("Kafka", "RabbitMQ")
+    )
+    low, fast, fastest = (median(rabbitmq[rate]) for rate in (250, 2000, 4000))
+    middles = [median(each) for each in kafka.values()]
+    page = PAGE.read_text()
+    assert f"RabbitMQ's median was {low} ms and Kafka's {median(kafka[250])}." in page
+    assert f"between {floor(min(middles))} and {ceil(max(middles))} ms at every" in page
+    assert f"RabbitMQ's rose to {fast} ms at 2,000 and {fastest:.0f} ms at" in page
+    least, most = rabbitmq[4000][0], rabbitmq[4000][-1]
+    assert f"least round had {least:.0f} ms and its worst {most:.0f}" in page
 
 
 def assert_hidden(counts):

@@ -2,9 +2,12 @@
 
 import json
 import re
+import shutil
 import time
 from base64 import b64encode
+from collections import Counter
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 import pika
@@ -13,7 +16,7 @@ import pytest
 import yaml
 from brokers import kafka as start_kafka
 from brokers import rabbitmq as start_rabbitmq
-from brokers.process import HOST
+from brokers.process import HOST, Node, free_ports
 from brokers.programs import SERVICES, find
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
@@ -31,19 +34,49 @@ from production import (
 from waiting import until
 
 FILES = Path(__file__).parents[1] / "book" / "production"
-# Words of PromQL and labels: what else is in an expression is a metric's name.
+# Words of PromQL and labels: what else is in an expression is a metric's name. `up` is
+# Prometheus's own.
 WORDS = {
     "sum",
+    "max",
     "rate",
     "increase",
+    "predict_linear",
     "by",
+    "on",
     "and",
     "or",
     "unless",
     "topic",
     "vhost",
     "queue",
+    "instance",
+    "job",
+    "up",
 }
+
+# Takes one message from a queue over AMQP 1.0, and accepts it.
+ACCEPT = """
+import com.rabbitmq.client.amqp.impl.AmqpEnvironmentBuilder;
+import java.util.concurrent.*;
+
+class Accept {
+    public static void main(String[] arguments) throws Exception {
+        var done = new CountDownLatch(1);
+        try (var environment = new AmqpEnvironmentBuilder().build();
+                var connection = environment.connectionBuilder()
+                    .uri(arguments[0]).build();
+                var consumer = connection.consumerBuilder().queue(arguments[1])
+                    .messageHandler((context, message) -> {
+                        context.accept();
+                        done.countDown();
+                    }).build()) {
+            if (!done.await(10, TimeUnit.SECONDS)) throw new TimeoutException();
+        }
+        System.exit(0);
+    }
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +137,21 @@ def panels():
     return json.loads((FILES / "dashboard.json").read_text())["panels"]
 
 
-def exposed(broker):
-    """Return the names that a node's endpoints expose."""
-    url = broker.nodes[0].metrics
-    pages = [url, f"{url}/per-object"] if "rabbitmq" in broker.nodes[0].name else [url]
-    lines = "\n".join(read(page) for page in pages).splitlines()
-    return {re.split("[{ ]", line)[0] for line in lines if line and line[0] != "#"}
+def configuration():
+    return yaml.safe_load((FILES / "prometheus.yml").read_text())
+
+
+def exposed(broker, kind):
+    """Return how many jobs of the shown configuration get each name from a node."""
+    base = broker.nodes[0].metrics.removesuffix("/metrics")
+    found = Counter()
+    for job in configuration()["scrape_configs"]:
+        if job["job_name"].startswith(kind):
+            asked = urlencode(job.get("params", {}), doseq=True)
+            page = read(f"{base}{job.get('metrics_path', '/metrics')}?{asked}")
+            lines = [line for line in page.splitlines() if line and line[0] != "#"]
+            found.update({re.split("[{ ]", line)[0] for line in lines})
+    return found
 
 
 # The harness.
@@ -317,6 +359,28 @@ def test_three_metrics_tell_a_missing_replica_from_a_refusing_partition(capsys):
     assert "payments: refused, not enough replicas" in told
 
 
+@pytest.mark.parametrize(("protocol", "counted"), [("0-9-1", True), ("1.0", False)])
+def test_rabbitmq_counts_by_queue_what_amqp_0_9_1_acknowledges_and_not_amqp_1_0(
+    watched_rabbitmq, watched_channel, queue, amqp, tmp_path, protocol, counted
+):
+    metrics = watched_rabbitmq.nodes[0].metrics
+    queue_depth_and_unacked_rabbitmq.send(watched_channel, queue, 1)
+    assert until(lambda: figures(metrics, queue) == (1, 0))
+    if protocol == "1.0":
+        program = tmp_path / "Accept.java"
+        program.write_text(ACCEPT)
+        amqp(program, watched_rabbitmq.address.removesuffix("/"), queue)
+    else:
+        watched_channel.basic_ack(watched_channel.basic_get(queue)[0].delivery_tag)
+    acknowledged = f'queue_messages_acked_total{{vhost="/",queue="{queue}"}} 1'
+
+    def told():
+        return acknowledged in read(f"{metrics}/detailed?family=queue_delivery_metrics")
+
+    assert until(lambda: figures(metrics, queue) == (0, 0))
+    assert until(told, 60 if counted else 3) is counted
+
+
 # The files that a reader loads into Prometheus and Grafana.
 
 
@@ -332,11 +396,98 @@ def test_every_metric_in_the_files_is_exposed_by_a_running_broker(
     used = set().union(*map(names, expressions))
     assert len(used) > 20
 
-    def missing():
-        return used - exposed(watched_kafka) - exposed(watched_rabbitmq)
+    def from_one_job():
+        found = exposed(watched_kafka, "kafka") + exposed(watched_rabbitmq, "rabbitmq")
+        return {name for name in used if found[name] == 1}
 
-    until(lambda: not missing(), 10)
-    assert not missing()
+    until(lambda: from_one_job() == used, 10)
+    assert from_one_job() == used
+
+
+@pytest.fixture
+def running_prometheus(prometheus, watched_kafka, watched_rabbitmq, tmp_path):
+    """A function that asks a Prometheus that runs on the shown files.
+
+    Its targets are the two watched brokers, and it asks them each second.
+    """
+    text = (FILES / "prometheus.yml").read_text().replace("30s", "1s")
+    for shown, broker in (
+        ("localhost:9404", watched_kafka),
+        ("localhost:15692", watched_rabbitmq),
+    ):
+        assert shown in text
+        text = text.replace(shown, urlsplit(broker.nodes[0].metrics).netloc)
+    (tmp_path / "prometheus.yml").write_text(text)
+    shutil.copy(FILES / "alerts.yml", tmp_path)
+    (port,) = free_ports(1)
+    base = f"http://{HOST}:{port}"
+    node = Node(
+        "prometheus",
+        base,
+        tmp_path,
+        [
+            str(prometheus / "prometheus"),
+            "--config.file=prometheus.yml",
+            "--storage.tsdb.path=data",
+            f"--web.listen-address={HOST}:{port}",
+        ],
+        {},
+        ready=lambda: "Ready" in read(f"{base}/-/ready"),
+    )
+
+    def ask(path, **parameters):
+        """Return the data of an answer of its HTTP API."""
+        return json.loads(read(f"{base}/api/v1/{path}?{urlencode(parameters)}"))["data"]
+
+    node.start()
+    try:
+        yield ask
+    finally:
+        node.stop()
+
+
+def test_prometheus_runs_the_shown_files_against_both_brokers(
+    running_prometheus, watched_channel, queue
+):
+    def result(query):
+        return running_prometheus("query", query=query)["result"]
+
+    stream = {"x-queue-type": "stream"}
+    watched_channel.queue_declare(f"{queue}-log", durable=True, arguments=stream)
+    watched_channel.basic_publish("", f"{queue}-log", b"an order")
+    watched_channel.basic_qos(prefetch_count=1)
+    watched_channel.basic_consume(f"{queue}-log", lambda *order: None)
+    queue_depth_and_unacked_rabbitmq.send(watched_channel, f"{queue}-dead", 1)
+    queue_depth_and_unacked_rabbitmq.send(watched_channel, queue, 1)
+    watched_channel.basic_consume(queue, lambda *order: None)  # It acknowledges none.
+    targets = len(configuration()["scrape_configs"])
+    assert until(lambda: len(result("up == 1")) == targets)
+
+    def rules_now():
+        groups = running_prometheus("rules")["groups"]
+        return {rule["name"]: rule for group in groups for rule in group["rules"]}
+
+    # They were evaluated, without an error.
+    healthy = dict.fromkeys((rule["alert"] for rule in rules()), "ok")
+    assert until(lambda: {n: r["health"] for n, r in rules_now().items()} == healthy)
+    # The labels of the two sides fit, or there would be nothing to compare.
+    free, limit = (
+        f"rabbitmq_disk_space_available{each}_bytes" for each in ("", "_limit")
+    )
+    assert until(lambda: len(result(f"{free} > {limit}")) == 1)
+    told = {queue, f"{queue}-log", f"{queue}-dead"}
+    ready = "rabbitmq_detailed_queue_messages > 0"
+    assert until(lambda: told <= {each["metric"]["queue"] for each in result(ready)})
+
+    def waiting(alert):
+        """Return which of these queues an alert is about, and in which state."""
+        alerts = rules_now()[alert]["alerts"]
+        found = {each["labels"]["queue"]: each["state"] for each in alerts}
+        return {name: found[name] for name in told & found.keys()}
+
+    # `for` has begun, for the queue whose consumer hangs alone.
+    assert until(lambda: waiting("RabbitMQQueueStuck") == {queue: "pending"})
+    assert waiting("RabbitMQQueueWithoutConsumer") == {}
 
 
 def test_every_alert_says_how_urgent_it_is_and_what_to_do():
