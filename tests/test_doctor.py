@@ -48,8 +48,10 @@ def test_what_is_missing_is_named_with_what_it_costs(report, monkeypatch, tmp_pa
     for name in parts:
         assert found[name].strip().startswith("missing"), name
     assert "45 MB" in found["Kafka"]
-    assert "missing" in found["Java"]
-    assert "missing" in found["PostgreSQL"]
+    assert found["Java"].strip().startswith("missing")
+    assert "35 MB" in found["Java"]
+    assert found["PostgreSQL"].strip().startswith("missing")
+    assert "25 MB" in found["PostgreSQL"]
     assert "No Kafka answers" in found["KAFKA_BOOTSTRAP_SERVERS"]
     assert not (tmp_path / "cache").exists()
     assert psutil.Process().children() == before

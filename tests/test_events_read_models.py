@@ -106,11 +106,11 @@ def fat(broker, address, publisher, subscribe, orders, topic):
 
 
 def test_every_consumer_calls_back_for_every_event(thin):
-    for number in range(1, 11):
+    for number in range(1, 201):
         thin.change(number, "placed")
     with thin.serve() as source, ThreadPoolExecutor() as pool:
-        list(pool.map(partial(thin.work, source.server_port, 10), CONSUMERS))
-        assert len(source.answers) == 30
+        list(pool.map(partial(thin.work, source.server_port, 200), CONSUMERS))
+        assert len(source.answers) == 600
 
 
 def test_a_call_back_reads_the_state_of_now_and_not_of_the_event(thin):
@@ -136,8 +136,9 @@ def test_a_consumer_of_notifications_waits_for_its_source(thin):
 
 def test_carried_state_makes_no_call_back(fat):
     with fat.serve() as source, event_carried_state_kafka.open_orders() as copy:
-        fat.change(1, "placed")
-        assert fat.work("shipping", copy, 1) == ["placed"]
+        for number in range(1, 201):
+            fat.change(number, "placed")
+        assert fat.work("shipping", copy, 200) == ["placed"] * 200
         assert source.answers == []
 
 

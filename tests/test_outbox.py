@@ -21,7 +21,8 @@ from delivery_guarantees import (
     outbox_skips_a_late_commit_kafka,
     outbox_skips_a_late_commit_rabbitmq,
 )
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import ConfigResource
 from reading import stored
 
 PROGRAMS = {
@@ -196,6 +197,15 @@ def test_a_kafka_transaction_takes_back_the_event_of_an_order_that_is_refused(
     assert committed(kafka, topic) == []
 
 
+def test_kafka_4_3_knows_the_setting_for_two_phase_commit_and_has_it_off(kafka):
+    with KafkaAdminClient(bootstrap_servers=kafka) as admin:
+        (broker,) = admin.describe_cluster()["brokers"]
+        resource = ConfigResource("BROKER", str(broker["broker_id"]))
+        found = admin.describe_configs([resource], config_filter="all")["broker"]
+    (configs,) = found.values()
+    assert configs["transaction.two.phase.commit.enable"]["value"] == "false"
+
+
 def commit_within_a_rabbitmq_transaction(url, queue, file):
     """Commit the order inside a transaction of RabbitMQ, die before that commits."""
     connection = pika.BlockingConnection(pika.URLParameters(url))
@@ -346,18 +356,27 @@ def relays(connect):
 NEXT = "SELECT id FROM outbox WHERE NOT sent ORDER BY id LIMIT 1 "
 
 
-def test_two_relays_that_lock_nothing_publish_the_same_row(relays):
-    one, two = relays
-    assert column(one, NEXT) == column(two, NEXT) == [1]
+def pass_on(programs, way, relay, rows):
+    """Publish the rows that a relay has taken, mark them and commit."""
+    programs.late.publish(*way, [(row, row) for row in rows])
+    relay.execute("UPDATE outbox SET sent = true WHERE id = ANY(%s)", [rows])
+    relay.commit()
 
 
-def test_with_skip_locked_a_second_relay_overtakes_within_an_order(relays):
+def test_two_relays_that_lock_nothing_publish_the_same_row(programs, way, relays):
+    for relay, rows in [(each, column(each, NEXT)) for each in relays]:
+        pass_on(programs, way, relay, rows)
+    assert programs.late.receive(*way) == [1, 1]
+
+
+def test_with_skip_locked_a_second_relay_overtakes_within_an_order(
+    programs, way, relays
+):
     one, two = relays
-    published = []
-    slow = column(one, NEXT + "FOR UPDATE SKIP LOCKED")
-    published += column(two, NEXT + "FOR UPDATE SKIP LOCKED")
-    published += slow  # The first relay publishes only now what it took first.
-    assert published == [2, 1]
+    slow, quick = (column(each, NEXT + "FOR UPDATE SKIP LOCKED") for each in relays)
+    pass_on(programs, way, two, quick)
+    pass_on(programs, way, one, slow)
+    assert programs.late.receive(*way) == [2, 1]
 
 
 def test_without_skip_locked_a_second_relay_waits(relays):

@@ -4,6 +4,8 @@ import os
 import signal
 from itertools import islice
 from multiprocessing import get_context
+from statistics import median
+from time import monotonic
 from urllib.request import urlopen
 
 import pika
@@ -98,6 +100,20 @@ def test_the_order_is_that_of_the_commits_not_of_the_inserts(
         change(other, "order 2", "committed first")
     expected = [("order 2", "committed first"), ("order 1", "written first")]
     assert states(consumer, 2) == expected
+
+
+def test_an_event_is_in_the_topic_within_two_seconds_of_its_commit(
+    database, followed, consumer
+):
+    change(database, "order 0", "placed")
+    states(consumer, 1)  # From here on both ends are connected.
+    waits = []
+    for number in range(1, 6):
+        change(database, f"order {number}", "placed")
+        committed = monotonic()
+        assert states(consumer, 1) == [(f"order {number}", "placed")]
+        waits.append(monotonic() - committed)
+    assert median(waits) < 2, waits  # Other work on the computer only delays.
 
 
 def test_a_row_that_its_own_transaction_deleted_is_sent(database, followed, consumer):
@@ -210,40 +226,59 @@ def test_what_the_broker_refuses_stays_in_the_log(postgres, slot, channel, queue
     channel.queue_delete(queue)
 
 
-class Killed:
-    """A database that kills this process before it moves the slot on."""
+class Touched:
+    """Something outside: before each use of it `touch` is called."""
 
-    def __init__(self, database):
-        self.database = database
+    def __init__(self, outside, touch):
+        self.outside, self.touch = outside, touch
 
-    def execute(self, statement, parameters):
-        if statement == outbox_cdc_rabbitmq.MOVE:
+    def __getattr__(self, name):
+        self.touch()
+        return getattr(self.outside, name)
+
+
+def relay_and_die(postgres, slot, rabbitmq, queue, point):
+    """Be the relay, and be killed before one of its touches or before its end."""
+    left = iter(range(point))
+
+    def touch():
+        if next(left, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
-        return self.database.execute(statement, parameters)
 
-
-def relay_and_die(postgres, slot, rabbitmq, queue):
-    """Publish the first event and be killed before the slot moves on."""
     with psycopg.connect(postgres, autocommit=True) as database:
         channel = pika.BlockingConnection(pika.URLParameters(rabbitmq)).channel()
         channel.confirm_delivery()
-        relay(Killed(database), slot, channel, queue)
+        relay(Touched(database, touch), slot, Touched(channel, touch), queue)
+        touch()
 
 
-def test_a_relay_that_is_killed_after_the_confirm_publishes_again(
-    postgres, slot, rabbitmq, channel, queue
+# What a kill before each of the relay's touches of the outside, or its end, publishes.
+TOUCHES = {
+    "peek": ["placed", "paid"],
+    "publish": ["placed", "paid"],
+    "move": ["placed", "placed", "paid"],
+    "publish the second": ["placed", "paid"],
+    "move again": ["placed", "paid", "paid"],
+    "end": ["placed", "paid"],
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHES)
+def test_a_relay_killed_before_it_moves_the_slot_publishes_again_and_loses_nothing(
+    postgres, slot, rabbitmq, channel, queue, touch
 ):
     channel.queue_declare(queue, durable=True)
     with psycopg.connect(postgres, autocommit=True) as database:
         change(database, "order 1", "placed")
-        spawn = get_context("spawn")
-        arguments = (postgres, slot, rabbitmq, queue)
+        change(database, "order 1", "paid")
+        spawn, point = get_context("spawn"), [*TOUCHES].index(touch)
+        arguments = (postgres, slot, rabbitmq, queue, point)
         process = spawn.Process(target=relay_and_die, args=arguments)
         process.start()
         process.join(30)
         assert process.exitcode == -signal.SIGKILL
         relay(database, slot, channel, queue)
-    assert ready(channel, queue) == ["placed", "placed"]
+    assert ready(channel, queue) == TOUCHES[touch]
     channel.queue_delete(queue)
 
 

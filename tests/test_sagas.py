@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from functools import partial
 from importlib import import_module
 from itertools import count
 from multiprocessing import get_context
@@ -105,13 +106,13 @@ def deliveries(broker, program, place):
     return lambda *what: program.send(producer, place[1], *what), take
 
 
-def expire(broker, program, place, folder, order):
-    """Let payment be silent until the deadline; return who did what, in order."""
+def expire(broker, program, place, folder, order, silent):
+    """Hold one step back until the deadline; return who did what, in order."""
     bases = {role: sqlite3.connect(folder / f"{role}.db") for role in program.ROLES}
     for base in bases.values():
         base.execute("CREATE TABLE log (number, what, answer)")
     send, take = deliveries(broker, program, place)
-    told, late = [], []
+    told = []
 
     def handle(role, message, acknowledge):
         answer = program.handle(role, bases[role], **message)
@@ -121,42 +122,73 @@ def expire(broker, program, place, folder, order):
         acknowledge()
 
     send(order, "placed")
-    while len(late) < 2:  # The charge; the refund comes after the deadline.
-        role, message, acknowledge = take()
-        if role != "payment":
-            handle(role, message, acknowledge)
-        else:
-            late.append((role, message, acknowledge))
-            if len(late) == 1:
-                send(order, "expired")
-    for each in late:
-        handle(*each)
-    while told[-1] != "release done: None":
+    while (late := take())[1]["what"] != silent:
+        handle(*late)
+    send(order, "expired")
+    while not told[-1].startswith("expired"):
+        handle(*take())
+    handle(*late)  # What undoes it lies behind it, in the same lane.
+    while told[-1] not in ("release done: None", "take done: None"):
         handle(*take())
     return told
 
 
-def test_a_charge_that_comes_after_the_deadline_is_refunded(broker, place, tmp_path):
+@pytest.mark.parametrize(
+    ("silent", "undo", "end"),
+    [("reserve", "release", "reserve, release"), ("charge", "refund", UNDONE)],
+)
+def test_a_step_that_is_done_after_the_deadline_is_undone(
+    broker, place, tmp_path, silent, undo, end
+):
     program = load("saga_orchestrated", broker)
     order = {"number": 1, "with": "nothing wrong"}
-    told = expire(broker, program, place, tmp_path, order)
-    assert "expired: refund" in told
-    assert "charge done: None" in told  # It comes too late to go on to the shipment.
-    assert program.fate(tmp_path, 1) == UNDONE
+    told = expire(broker, program, place, tmp_path, order, silent)
+    assert f"expired: {undo}" in told
+    assert f"{silent} done: None" in told  # It comes too late to go on.
+    assert program.fate(tmp_path, 1) == end
 
 
 def test_a_charge_refused_after_the_deadline_is_not_refunded(broker, place, tmp_path):
     program = load("saga_orchestrated", broker)
     order = {"number": 1, "with": "an empty card"}
-    told = expire(broker, program, place, tmp_path, order)
+    told = expire(broker, program, place, tmp_path, order, "charge")
     assert "refund: refund needless" in told
     assert program.fate(tmp_path, 1) == "reserve, release"
 
 
-def test_a_shipment_is_not_undone_by_a_deadline():
-    program = load("saga_orchestrated", "kafka")
-    for last in ("ship", "take"):
-        assert (last, "expired") not in program.NEXT
+@pytest.mark.parametrize("silent", ["ship", "take"])
+def test_a_shipment_is_not_undone_by_a_deadline(broker, place, tmp_path, silent):
+    program = load("saga_orchestrated", broker)
+    order = {"number": 1, "with": "nothing wrong"}
+    told = expire(broker, program, place, tmp_path, order, silent)
+    assert "expired: None" in told
+    assert program.fate(tmp_path, 1) == DONE
+
+
+def serve_silently(broker, step, *arguments):
+    """Be the program's process; a deadline comes in place of one step's answer."""
+    program = load("saga_orchestrated", broker)
+    send = program.send
+
+    def tell(way, name, order, what):
+        send(way, name, order, "expired" if what == f"{step} done" else what)
+
+    program.send = tell
+    program.serve(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("silent", "points", "end"),
+    [("reserve", 14, "reserve, release"), ("charge", 26, UNDONE)],
+)
+def test_a_saga_past_its_deadline_and_killed_at_any_point_is_undone(
+    broker, place, tmp_path, monkeypatch, silent, points, end
+):
+    program = load("saga_orchestrated", broker)
+    monkeypatch.setattr(program, "serve", partial(serve_silently, broker, silent))
+    *killed, last = program.strike(*place, tmp_path, "nothing wrong", count(1))
+    assert len(killed) == points
+    assert {program.fate(tmp_path, number) for number in [*killed, last]} == {end}
 
 
 @pytest.mark.parametrize("command", ["refund", "release"])
@@ -187,6 +219,32 @@ def test_without_isolation_an_order_is_refused_for_a_piece_that_comes_back(
 ):
     answers = tell("saga_without_isolation", broker, request, topic, UNDO)
     assert answers == ["order 1: reserved", "order 2: sold out", "order 1: released"]
+
+
+@pytest.mark.parametrize(("compensation", "free"), [("adds one", 1), ("writes", 2)])
+def test_a_compensation_that_writes_a_value_loses_an_update(
+    broker, request, topic, monkeypatch, compensation, free
+):
+    program, base = load("saga_without_isolation", broker), sqlite3.connect(":memory:")
+    base.executescript(program.TABLES)
+    base.execute("UPDATE stock SET free = 2")
+    found = {}
+
+    def look_and_reserve(base, number):
+        found[number] = base.execute("SELECT free FROM stock").fetchone()
+        return program.reserve(base, number)
+
+    def write_back(base, number):
+        base.execute("UPDATE stock SET free = ?", found[number])
+        return [f"order {number}: released"]
+
+    if compensation == "writes":
+        work = {"reserve": look_and_reserve, "release": write_back}
+        monkeypatch.setattr(program, "WORK", work)
+    place = request.getfixturevalue(broker), topic
+    answers = list(program.serve(*place, base, UNDO))
+    assert answers[1:] == ["order 2: reserved", "order 1: released"]
+    assert base.execute("SELECT free FROM stock").fetchone() == (free,)
 
 
 def test_a_semantic_lock_gives_the_piece_to_the_order_that_waited(

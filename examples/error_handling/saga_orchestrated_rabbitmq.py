@@ -27,7 +27,8 @@ NEXT = {  # The orchestrator's next step, by its last one and by what came of th
     ("charge", "charge done"): "ship",  # The pivot: a parcel cannot be called back.
     ("ship", "ship done"): "take",  # No rule can refuse it: it is tried until it works.
     ("charge", "charge refused"): "release",
-    ("charge", "expired"): "refund",  # Nobody knows whether it was charged.
+    ("reserve", "expired"): "release",  # Nobody knows whether it was reserved,
+    ("charge", "expired"): "refund",  # or charged.
     ("ship", "ship refused"): "refund",
     ("refund", "refund done"): "release",
     ("refund", "refund needless"): "release",
@@ -59,7 +60,8 @@ def act(order, seen, step):
 
 def handle(role, base, order, what):
     """Do a message's work once; return the answer as often as the message comes."""
-    number, rows = order["number"], "SELECT what, answer FROM log WHERE number = ?"
+    number = order["number"]
+    rows = "SELECT what, answer FROM log WHERE number = ? ORDER BY rowid"
     with base:
         seen = dict(base.execute(rows, [number]))
         if what not in seen:
