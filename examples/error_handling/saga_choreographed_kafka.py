@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 REACTIONS = {  # What each service does when it hears of an event; nobody leads.
@@ -60,6 +60,18 @@ def handle(role, base, order, event):
     return seen[event]
 
 
+def committed(consumer, partitions):
+    """Return where the group stands; a coordinator that has just begun says nothing."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return consumer.committed(partitions, 30)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def connect(bootstrap, topic):
     """Return a producer, and each service's consumer and how many events it has."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
@@ -67,7 +79,7 @@ def connect(bootstrap, topic):
     for role in REACTIONS:
         settings = {"bootstrap.servers": bootstrap, "group.id": f"{topic}-{role}"}
         consumer = Consumer({**settings, "enable.auto.commit": False})
-        (place,) = consumer.committed([TopicPartition(topic, 0)], 30)
+        (place,) = committed(consumer, [TopicPartition(topic, 0)])
         place.offset = max(place.offset, 0)  # It is negative before the first commit.
         waiting[role] = consumer.get_watermark_offsets(place, 30)[1] - place.offset
         consumer.assign([place])

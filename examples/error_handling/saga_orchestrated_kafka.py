@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 DOES = {"reserve": "inventory", "charge": "payment", "ship": "shipping"}
@@ -75,13 +75,25 @@ def handle(role, base, order, what):
     return seen[what]
 
 
+def committed(consumer, partitions):
+    """Return where the group stands; a coordinator that has just begun says nothing."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return consumer.committed(partitions, 30)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def connect(bootstrap, topic):
     """Return a producer, a consumer of every partition, and how many messages wait."""
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
     settings = {"bootstrap.servers": bootstrap, "group.id": topic}
     consumer = Consumer({**settings, "enable.auto.commit": False})
     partitions = [TopicPartition(topic, number) for number in range(len(ROLES))]
-    places, waiting = consumer.committed(partitions, 30), 0
+    places, waiting = committed(consumer, partitions), 0
     for place in places:
         place.offset = max(place.offset, 0)  # It is negative before the first commit.
         waiting += consumer.get_watermark_offsets(place, 30)[1] - place.offset

@@ -9,6 +9,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from itertools import count
 from multiprocessing import get_context
 from tempfile import TemporaryDirectory
@@ -77,10 +78,12 @@ def connect(url, name):
     """Return a channel, the deliveries that come on it, and how many messages wait."""
     channel = pika.BlockingConnection(pika.URLParameters(url)).channel()
     channel.confirm_delivery()
-    arrived, waiting = [], 0
+    arrived, waiting, deadline = [], 0, time.monotonic() + 30
     for role in ROLES:
         queue = channel.queue_declare(f"{name}-{role}", durable=True).method
         while queue.consumer_count:  # The broker has not missed the killed one yet.
+            if time.monotonic() > deadline:
+                raise TimeoutError("Another worker is there: end it and try again.")
             channel.connection.sleep(0.01)
             queue = channel.queue_declare(queue.queue, passive=True).method
         waiting += queue.message_count
@@ -107,7 +110,10 @@ def serve(url, name, folder, order=None, point=None):
         if not waiting:
             send(channel, name, order, "placed")
             order, touches, waiting = None, iter(range(point)), 1
+        deadline = time.monotonic() + 30
         while not arrived:
+            if time.monotonic() > deadline:
+                raise TimeoutError("No message came within 30 seconds.")
             channel.connection.process_data_events(time_limit=1)
         role, _, method, _, body = arrived.pop(0)
         message = json.loads(body)

@@ -5,7 +5,6 @@ as often as it comes, and an orchestrator that keeps what it knows in memory.
 """
 
 import sqlite3
-import time
 from collections import Counter
 from contextlib import contextmanager
 from functools import partial
@@ -15,7 +14,6 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from labs.checker import Outcome
 
@@ -26,7 +24,6 @@ DONE = "reserve, charge, ship, take"
 UNDONE = ("reserve, release", "reserve, charge, refund, release")
 ENDS = ("all done", "all undone", "half done", "charged twice", "another step twice")
 PROGRAM = "error_handling.saga_{}_{}"
-SERVICES = ("inventory", "payment", "shipping")
 
 
 def do_again(program, role, base, order, what):
@@ -68,22 +65,6 @@ def chosen(broker, variant):
     program.serve = right
 
 
-def wait_for_coordinators(bootstrap, name):
-    """Wait until the groups have their coordinators, which start after the broker."""
-    deadline = time.monotonic() + 30
-    groups = [name, *(f"{name}-{role}" for role in SERVICES)]
-    while groups:
-        consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": groups[-1]})
-        try:
-            consumer.committed([TopicPartition(name, 0)], 30)
-            groups.pop()
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        consumer.close()
-
-
 def end(fate):
     """Return which of the ends an order has met, by the steps that were done."""
     if fate == DONE:
@@ -104,7 +85,6 @@ def run(brokers, variant, note):
         if broker == "kafka":
             admin = AdminClient({"bootstrap.servers": cluster.address})
             admin.create_topics([NewTopic(name, 4, 1)])[name].result(30)
-            wait_for_coordinators(cluster.address, name)
         with chosen(broker, variant) as program, TemporaryDirectory() as folder:
             flaws = ("nothing wrong", *program.REFUSED.values())
             if variant not in ("orchestrated", "choreographed"):
