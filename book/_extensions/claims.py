@@ -10,8 +10,7 @@ from typing import ClassVar
 from docutils import nodes
 from example import BROKERS
 from flashcards import inline
-from question_bank import follow, reading_order
-from question_index import chapter
+from pages import chapter, follow, link, reading_order
 from sphinx.domains import Domain
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
@@ -231,12 +230,9 @@ class ListClaims(SphinxPostTransform):
 
     def said(self, claim):
         """Return the cell with the sentence and the place where it stands."""
-        here = self.app.env.current_document.docname
-        page = self.app.builder.get_relative_uri(here, claim["docname"])
-        target = f"{page}#{claim['id']}"
-        link = nodes.reference("", claim["section"], refuri=target, internal=True)
+        place = link(self.app, claim["docname"], claim["id"], claim["section"])
         text = nodes.paragraph("", "", *inline(claim["text"]))
-        return nodes.entry("", text, nodes.paragraph("", "", link))
+        return nodes.entry("", text, nodes.paragraph("", "", place))
 
     def rests(self, claim):
         """Return the cell with the tests, programs and sources."""

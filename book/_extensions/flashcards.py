@@ -11,8 +11,8 @@ from pathlib import Path
 
 import genanki
 from docutils import nodes
-from question_bank import follow, questions_of
-from question_index import chapter
+from pages import chapter, follow
+from question_bank import questions_of
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from pages import reading_order
 from sphinx.domains import Domain
 from sphinx.util import logging
 
@@ -43,32 +44,6 @@ class QuestionBank(Domain):
                     "Give one of them another id.",
                     location=(question["docname"], question["line"]),
                 )
-
-
-def follow(app, mark):
-    """Write the pages whose metadata has `mark` again whenever any page has changed.
-
-    Such a page lists what stands on others.
-    """
-
-    def pages(app, env):
-        return [name for name, data in env.metadata.items() if data.get(mark)]
-
-    app.connect("env-updated", pages)
-
-
-def reading_order(env):
-    """Return the documents of the book in the order of the toctree."""
-    order = []
-
-    def walk(docname):
-        if docname not in order:
-            order.append(docname)
-            for child in env.toctree_includes.get(docname, []):
-                walk(child)
-
-    walk(env.config.root_doc)
-    return order
 
 
 def questions_of(env):

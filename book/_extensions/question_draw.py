@@ -9,8 +9,8 @@ import json
 import random
 
 from docutils import nodes
-from question_bank import LEVELS, follow, questions_of
-from question_index import chapter
+from pages import address, chapter, follow, link
+from question_bank import LEVELS, questions_of
 from script import load_script
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
@@ -80,7 +80,7 @@ class DrawQuestions(SphinxPostTransform):
             node["questions"] = [
                 [
                     question["title"],
-                    self.address(question),
+                    address(self.app, question["docname"], f"q-{question['id']}"),
                     question["level"],
                     chapter(self.env, question["docname"]),
                 ]
@@ -94,16 +94,10 @@ class DrawQuestions(SphinxPostTransform):
                     listing += [self.entry(question) for question in drawn]
                     node += [title, listing]
 
-    def address(self, question):
-        here = self.app.builder.get_relative_uri(
-            self.app.env.current_document.docname, question["docname"]
-        )
-        return f"{here}#q-{question['id']}"
-
     def entry(self, question):
-        target = self.address(question)
-        link = nodes.reference("", question["title"], refuri=target, internal=True)
-        return nodes.list_item("", nodes.paragraph("", "", link))
+        anchor = f"q-{question['id']}"
+        found = link(self.app, question["docname"], anchor, question["title"])
+        return nodes.list_item("", nodes.paragraph("", "", found))
 
 
 def visit_draw(self, node):

@@ -1,7 +1,8 @@
 """The `question-index` directive: every question by chapter, level and topic."""
 
 from docutils import nodes
-from question_bank import LEVELS, follow, questions_of
+from pages import chapter, follow, link
+from question_bank import LEVELS, questions_of
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
@@ -27,12 +28,6 @@ class QuestionIndex(SphinxDirective):
             self.state.document.note_explicit_target(section)
             result.append(section)
         return result
-
-
-def chapter(env, docname):
-    """Return the title of the chapter that a page belongs to: of its folder's index."""
-    index = f"{docname.partition('/')[0]}/index"
-    return env.titles[index if index in env.titles else docname].astext()
 
 
 def grouped(env, order):
@@ -92,16 +87,14 @@ class ListQuestions(SphinxPostTransform):
         return result
 
     def entry(self, question, order):
-        here = self.env.current_document.docname
-        page = self.app.builder.get_relative_uri(here, question["docname"])
-        target = f"{page}#q-{question['id']}"
-        link = nodes.reference("", question["title"], refuri=target, internal=True)
+        anchor = f"q-{question['id']}"
+        found = link(self.app, question["docname"], anchor, question["title"])
         if order == "level":
-            return [link]
+            return [found]
         level = nodes.inline(
             "", question["level"], classes=["level", f"level-{question['level']}"]
         )
-        return [link, nodes.Text(" "), level]
+        return [found, nodes.Text(" "), level]
 
 
 def setup(app):
