@@ -1,10 +1,8 @@
 """RabbitMQ on this computer: one node or a cluster, in a temporary folder."""
 
-import os
 import random
 import secrets
 import socket
-import subprocess
 import tempfile
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +24,7 @@ from .process import (
     listening,
 )
 from .rabbitmq_install import Installation, install
+from .tools import run
 
 # Where RabbitMQ's default ports lie, counted from the one for AMQP 0-9-1, 5672.
 MANAGEMENT, PROMETHEUS, DISTRIBUTION, STREAM = 10000, 10020, 20000, -120
@@ -145,17 +144,11 @@ def rabbitmqctl(node: Node, *arguments: str) -> str:
 
     Raises BrokerError with the tool's own words if it fails. Takes about a second.
     """
-    run = subprocess.run(
-        [str(install().sbin / "rabbitmqctl"), "--quiet", *arguments],
-        env={**os.environ, **node.env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    if run.returncode:
+    answer = run(node, "rabbitmqctl", *arguments)
+    if answer.returncode:
         what = " ".join(arguments)
-        raise BrokerError(f"rabbitmqctl {what} failed: {run.stderr.strip()}")
-    return run.stdout
+        raise BrokerError(f"rabbitmqctl {what} failed: {answer.stderr.strip()}")
+    return answer.stdout
 
 
 def data_folder() -> tempfile.TemporaryDirectory:

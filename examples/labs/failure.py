@@ -13,15 +13,14 @@ majority. The consumer is killed in the middle of a batch.
 
 import os
 import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from multiprocessing import get_context
-from pathlib import Path
 from threading import Event
 from uuid import uuid4
 
+from brokers import tools
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from kafka_architecture.kraft_quorum_kafka import wait_for_voters
@@ -65,7 +64,7 @@ def controller(broker, cluster):
 
 
 def wait_until_whole(broker, cluster, topic):
-    """Wait until each of the three nodes has all orders, with a deadline of a minute.
+    """Wait until each of the three nodes has all orders, for at most a minute.
 
     RabbitMQ's own tool waits until no node is needed for a majority.
     """
@@ -73,15 +72,8 @@ def wait_until_whole(broker, cluster, topic):
         wait_for_replicas(cluster.address, topic)
         wait_for_voters(cluster.address, 3)
         return
-    node = cluster.nodes[0]
-    tool = Path(node.command[0]).with_name("rabbitmq-upgrade")
-    subprocess.run(
-        [tool, "await_online_quorum_plus_one", "-t", "60"],
-        env={**os.environ, **node.env},
-        capture_output=True,
-        check=True,
-        timeout=90,
-    )
+    wait = "await_online_quorum_plus_one", "-t", "50"
+    tools.run(cluster.nodes[0], "rabbitmq-upgrade", *wait).check_returncode()
 
 
 def work(batches, arguments, safe, dies, line):

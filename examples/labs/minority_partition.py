@@ -4,15 +4,13 @@ It leads the queue, a quorum queue of three. The publisher waits for its confirm
 sends again, through the majority, what was not confirmed.
 """
 
-import os
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
 from threading import Event
 from uuid import uuid4
 
+from brokers.rabbitmq_node import rabbitmqctl
 from labs.checker import Outcome, account
 from labs.numbered_orders import declare, publish, read, wait_for
 
@@ -25,15 +23,7 @@ PAUSE = 0.01  # Seconds between two orders.
 
 def evaluate(node, expression):
     """Return what a node makes of an expression of Erlang; this takes a second."""
-    run = subprocess.run(
-        [Path(node.command[0]).with_name("rabbitmqctl"), "eval", expression],
-        env={**os.environ, **node.env},
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=60,
-    )
-    return run.stdout
+    return rabbitmqctl(node, "eval", expression)
 
 
 def cut_off(node):
