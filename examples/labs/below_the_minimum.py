@@ -5,42 +5,16 @@ are sent, a reader looks, and the follower comes back.
 """
 
 import time
-from contextlib import suppress
-from uuid import uuid4
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from labs.checker import Outcome, account
+from labs.kafka_topics import new_topic, wait_for_replicas
 
 BROKERS = {"kafka": 3}
 CLIENTS = ("kafka-python",)
 VARIANTS = ("acks=1", "acks=all")
 BEFORE, BELOW, AFTER = range(100), range(100, 200), range(200, 300)
-
-
-def create(servers, topic):
-    """Create the topic and return its partition, as the cluster describes it."""
-    layout = {
-        "num_partitions": 1,
-        "replication_factor": 2,
-        "configs": {"min.insync.replicas": "2"},
-    }
-    with KafkaAdminClient(bootstrap_servers=servers) as admin:
-        admin.create_topics({topic: layout}, wait_for_metadata=True)
-    return wait_for_replicas(servers, topic, 2)
-
-
-def wait_for_replicas(servers, topic, count):
-    """Return the partition's description once so many replicas are in sync."""
-    deadline = time.monotonic() + 60
-    with KafkaAdminClient(bootstrap_servers=servers) as admin:
-        while time.monotonic() < deadline:
-            with suppress(KafkaError):  # It may ask a node that has just come or gone.
-                for partition in admin.describe_topics([topic])[0]["partitions"]:
-                    if len(partition["isr_nodes"]) == count:
-                        return partition
-            time.sleep(0.05)
-    raise TimeoutError(f"There were not {count} replicas in sync within 60 seconds.")
 
 
 def send(servers, topic, acks, numbers):
@@ -80,10 +54,11 @@ def read(servers, topic):
 
 def run(brokers, variant, note):
     """Run one variant; the cluster is whole when it returns."""
-    cluster, topic = brokers["kafka"], f"orders-{uuid4().hex[:8]}"
+    cluster = brokers["kafka"]
     servers, acks = cluster.address, variant.removeprefix("acks=")
     acks = int(acks) if acks.isdigit() else acks
-    partition = create(servers, topic)
+    topic = new_topic(servers, replicas=2)
+    partition = wait_for_replicas(servers, topic, 2)
     (follower,) = set(partition["replica_nodes"]) - {partition["leader_id"]}
     confirmed = send(servers, topic, acks, BEFORE)
     note(f"two in sync: {len(confirmed)} of 100 acknowledged")

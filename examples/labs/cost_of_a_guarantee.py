@@ -9,26 +9,13 @@ from uuid import uuid4
 import pika
 from delivery_guarantees import cost_of_a_guarantee_kafka as kafka
 from delivery_guarantees import cost_of_a_guarantee_rabbitmq as rabbitmq
-from kafka import KafkaAdminClient
 from labs.checker import Outcome
+from labs.kafka_topics import new_topic
 
 BROKERS = {"kafka": 3, "rabbitmq": 3}
 CLIENTS = ("kafka-python", "pika")
 VARIANTS = ("Kafka", "RabbitMQ")
 SENT, HANDLED, COMMITTED = 1000, 200, 100  # Orders of a measurement.
-
-
-def create_topic(servers):
-    """Return the name of a new topic with three replicas and one partition."""
-    topic = f"orders-{uuid4().hex[:8]}"
-    layout = {
-        "num_partitions": 1,
-        "replication_factor": 3,
-        "configs": {"min.insync.replicas": "2"},
-    }
-    with KafkaAdminClient(bootstrap_servers=servers) as admin:
-        admin.create_topics({topic: layout}, wait_for_metadata=True)
-    return topic
 
 
 def create_queue(url):
@@ -71,9 +58,9 @@ def run(brokers, variant, note):
         address = brokers["rabbitmq"].nodes[0].address
         return Outcome(seconds=measure(rabbitmq, address, create_queue, note))
     servers = brokers["kafka"].address
-    seconds = measure(kafka, servers, create_topic, note)
+    seconds = measure(kafka, servers, new_topic, note)
     for size in (50, 1):
-        topic = create_topic(servers)
+        topic = new_topic(servers)
         taken, waits = kafka.send_in_transactions(servers, topic, size, COMMITTED)
         seconds[f"send {COMMITTED}, transactions of {size}"] = taken
         seconds[f"{COMMITTED} waits for a commit, transactions of {size}"] = sum(waits)

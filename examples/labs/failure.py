@@ -27,7 +27,7 @@ from kafka_architecture.kraft_quorum_kafka import wait_for_voters
 from labs import kafka_load, rabbitmq_load
 from labs.checker import Outcome, account
 from labs.kafka_cables import lay_cables
-from labs.leader_killed import wait_for_replicas
+from labs.kafka_topics import wait_for_replicas
 from labs.minority_partition import cut_off, evaluate, heal
 
 BROKERS = {"kafka": 3, "rabbitmq": 3}

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
-from labs.leader_killed import wait_for_replicas
+from labs.kafka_topics import wait_for_replicas
 from labs.numbered_orders import noted
 
 

@@ -8,10 +8,10 @@ import time
 from threading import Thread
 from uuid import uuid4
 
-from kafka import KafkaAdminClient
 from kafka_versus_rabbitmq import coordinated_omission_kafka as kafka
 from kafka_versus_rabbitmq import coordinated_omission_rabbitmq as rabbitmq
 from labs.checker import Outcome
+from labs.kafka_topics import new_topic
 
 BROKERS = {"kafka": 3, "rabbitmq": 3}
 CLIENTS = ("kafka-python", "pika")
@@ -25,19 +25,6 @@ VARIANTS = tuple(
     for broker in PROGRAMS
     for name in (*(f"{rate} a second" for rate in RATES), *STALLS)
 )
-
-
-def create_topic(servers):
-    """Return the name of a new topic with three replicas and one partition."""
-    topic = f"orders-{uuid4().hex[:8]}"
-    layout = {
-        "num_partitions": 1,
-        "replication_factor": 3,
-        "configs": {"min.insync.replicas": "2"},
-    }
-    with KafkaAdminClient(bootstrap_servers=servers) as admin:
-        admin.create_topics({topic: layout}, wait_for_metadata=True)
-    return topic
 
 
 def percentiles(seconds, name):
@@ -66,7 +53,7 @@ def run(brokers, variant, note):
     broker, name = variant.split(": ")
     cluster = brokers[broker.lower()]
     if broker == "Kafka":
-        address, place = cluster.address, create_topic(cluster.address)
+        address, place = cluster.address, new_topic(cluster.address)
     else:
         address, place = cluster.nodes[0].address, f"orders-{uuid4().hex[:8]}"
     stalls = name in STALLS

@@ -5,44 +5,17 @@ when the cluster is whole again.
 """
 
 import time
-from contextlib import suppress
 from itertools import pairwise
 from threading import Timer
-from uuid import uuid4
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from labs.checker import Outcome, account
+from labs.kafka_topics import new_topic, wait_for_replicas
 
 BROKERS = {"kafka": 3}
 CLIENTS = ("kafka-python",)
 VARIANTS = ("acks=0", "acks=1", "acks=all")
 COUNT, PAUSE = 1500, 0.005  # Records, and the seconds between two of them.
-
-
-def create(servers, topic):
-    """Create the topic; return its leader's node number when all three are in sync."""
-    layout = {
-        "num_partitions": 1,
-        "replication_factor": 3,
-        "configs": {"min.insync.replicas": "2"},
-    }
-    with KafkaAdminClient(bootstrap_servers=servers) as admin:
-        admin.create_topics({topic: layout}, wait_for_metadata=True)
-    return wait_for_replicas(servers, topic)["leader_id"]
-
-
-def wait_for_replicas(servers, topic):
-    """Return what the cluster says of the partition once three replicas are in sync."""
-    deadline = time.monotonic() + 60
-    with KafkaAdminClient(bootstrap_servers=servers) as admin:
-        while time.monotonic() < deadline:
-            with suppress(KafkaError):  # It may ask a node that has just come or gone.
-                for partition in admin.describe_topics([topic])[0]["partitions"]:
-                    if len(partition["isr_nodes"]) == 3:
-                        return partition
-            time.sleep(0.1)
-    raise TimeoutError("The three replicas were not in sync within 60 seconds.")
 
 
 def write(servers, topic, acks, kill):
@@ -88,9 +61,10 @@ def read(servers, topic):
 
 def run(brokers, variant, note):
     """Run one variant; the cluster is whole when it returns."""
-    cluster, topic = brokers["kafka"], f"orders-{uuid4().hex[:8]}"
+    cluster = brokers["kafka"]
     servers = cluster.address
-    leader = create(servers, topic)
+    topic = new_topic(servers)
+    leader = wait_for_replicas(servers, topic)["leader_id"]
     node = cluster.nodes[leader - 1]
     note("the three replicas are in sync, the producer begins")
 

@@ -20,6 +20,7 @@ import pika
 import psutil
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from labs.checker import Outcome
+from labs.kafka_topics import new_topic
 from labs.throughput_clients import INTERVAL, orders
 
 BROKERS = {"kafka": 3, "rabbitmq": 3}
@@ -36,6 +37,7 @@ PERF_TEST = "com.rabbitmq.perf.PerfTest"
 WARM, WARM_JAVA, MEASURED = 2, 6, 4  # Lines, each of INTERVAL seconds.
 # What the Java client does by default, for all of Kafka's clients.
 SAFE = {"acks": "all", "enable.idempotence": True}
+SOON = {"file.delete.delay.ms": "0"}  # What is deleted leaves the disk at once.
 USUAL = {"batch.size": 16384, "linger.ms": 5, "queue.buffering.max.kbytes": 32768}
 READ = 400_000  # Records for the readers of Kafka, who read them again and again.
 WAITING = 80_000  # Messages that wait for a reader of RabbitMQ.
@@ -215,22 +217,6 @@ def measure(commands, parse, nodes, warm=WARM, measured=MEASURED):
     }
 
 
-def create_topic(servers, partitions, replicas):
-    """Return the name of a new topic; two of three replicas must be in sync."""
-    topic = f"orders-{uuid4().hex[:8]}"
-    layout = {
-        "num_partitions": partitions,
-        "replication_factor": replicas,
-        "configs": {
-            "min.insync.replicas": str(min(2, replicas)),
-            "file.delete.delay.ms": "0",
-        },
-    }
-    with KafkaAdminClient(bootstrap_servers=servers) as admin:
-        admin.create_topics({topic: layout}, wait_for_metadata=True)
-    return topic
-
-
 def stored(servers, topic):
     """Return how many bytes a replica has stored for a record of a topic."""
     with KafkaAdminClient(bootstrap_servers=servers) as admin:
@@ -254,7 +240,7 @@ def finish(command):
 @cache
 def topic_to_read(servers):
     """Return the name of a topic with READ records, written once for all readers."""
-    topic = create_topic(servers, 2, 1)
+    topic = new_topic(servers, 1, 2, SOON)
     fast = {"batch.size": 512 * KIB, "linger.ms": 50, "acks": 1}
     fill = {"topic": topic, "size": KIB, "stop": READ, **fast}
     finish(process("librdkafka_sends", servers=servers, **fill))
@@ -265,7 +251,7 @@ def kafka_sends(cluster, tools, client="librdkafka", clients=1, **changes):
     """Send to Kafka with what a variant changes; return what was measured."""
     servers, size = cluster.address, changes.pop("size", KIB)
     replicas, partitions = changes.pop("replicas", 3), changes.pop("partitions", 1)
-    topic = create_topic(servers, partitions, replicas)
+    topic = new_topic(servers, replicas, partitions, SOON)
     place = {"servers": servers, "topic": topic, "size": size}
     warm, parse = WARM, own_line
     with TemporaryDirectory() as folder:
