@@ -37,8 +37,8 @@ PERF_TEST = "com.rabbitmq.perf.PerfTest"
 WARM, WARM_JAVA, MEASURED = 2, 6, 4  # Lines, each of INTERVAL seconds.
 # What the Java client does by default, for all of Kafka's clients.
 SAFE = {"acks": "all", "enable.idempotence": True}
-SOON = {"file.delete.delay.ms": "0"}  # What is deleted leaves the disk at once.
 USUAL = {"batch.size": 16384, "linger.ms": 5, "queue.buffering.max.kbytes": 32768}
+SOON = {"file.delete.delay.ms": "0"}  # What is deleted leaves the disk at once.
 READ = 400_000  # Records for the readers of Kafka, who read them again and again.
 WAITING = 80_000  # Messages that wait for a reader of RabbitMQ.
 
