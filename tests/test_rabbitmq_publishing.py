@@ -325,7 +325,7 @@ def test_rabbitmq_confirms_in_another_order_than_the_publishes(rabbitmq, queue):
         connection.ioloop.start()
         return confirmed
 
-    assert until(lambda: tags() == [2, 1], seconds=20)
+    assert until(lambda: tags() == [2, 1])
 
 
 def test_kafka_acknowledgement_of_each_names_the_refused_order(kafka, topic):
@@ -435,7 +435,7 @@ def test_rabbitmq_quorum_queue_that_refused_must_lose_a_fifth_first(channel, que
     channel.basic_get(queue, auto_ack=True)
     assert publish(channel, queue, 1) == [1]  # Nine are left.
     channel.basic_get(queue, auto_ack=True)
-    assert until(lambda: publish(channel, queue, 1) == [], seconds=5)
+    assert until(lambda: publish(channel, queue, 1) == [])
 
 
 def test_rabbitmq_limit_does_not_count_what_consumers_hold(channel, queue):
@@ -481,7 +481,7 @@ def test_rabbitmq_message_lives_for_the_shorter_of_two_times(
     declare(channel, queue, kind, x_message_ttl=of_queue)
     channel.basic_publish("", queue, b"", BasicProperties(expiration=of_message))
     assert depth(channel, queue) == 1
-    assert until(lambda: depth(channel, queue) == 0, seconds=10)
+    assert until(lambda: depth(channel, queue) == 0)
 
 
 @pytest.mark.parametrize("kind", ["classic", "quorum"])
@@ -491,7 +491,7 @@ def test_rabbitmq_message_with_no_time_to_live_needs_a_waiting_consumer(
     declare(channel, queue, kind)
     at_once = BasicProperties(expiration="0")
     channel.basic_publish("", queue, b"order 1", at_once)
-    assert until(lambda: depth(channel, queue) == 0, seconds=5)  # A clock's tick later.
+    assert until(lambda: depth(channel, queue) == 0)  # A clock's tick later.
     arrived = []
     channel.basic_consume(queue, lambda *it: arrived.append(it[3]), auto_ack=True)
     channel.basic_publish("", queue, b"order 2", at_once)
@@ -524,7 +524,7 @@ def test_rabbitmq_deletes_an_unused_queue_with_its_messages(channel, queue, kind
     declare(channel, queue, kind, x_expires=500)
     assert not gone(channel, queue)
     # A quorum queue looks every five seconds.
-    assert until(lambda: gone(channel, queue), seconds=20)
+    assert until(lambda: gone(channel, queue))
 
 
 def test_rabbitmq_keeps_a_queue_that_has_a_consumer(channel, queue):
@@ -560,7 +560,7 @@ def test_rabbitmq_refuses_to_declare_a_queue_again_in_another_way(
 def test_rabbitmq_takes_a_misspelt_argument_without_a_word(channel, queue, kind):
     declare(channel, queue, kind, x_max_lenght=1)
     publish(channel, queue, 3)
-    assert until(lambda: depth(channel, queue) == 3, seconds=5)
+    assert until(lambda: depth(channel, queue) == 3)
 
 
 @pytest.mark.parametrize(
@@ -598,7 +598,7 @@ def test_rabbitmq_policy_changes_a_queue_that_is_there(policy, own_channel, queu
     declare(own_channel, queue)
     publish(own_channel, queue, 5)
     policy('{"max-length": 2}')
-    assert until(lambda: depth(own_channel, queue) == 2, seconds=10)
+    assert until(lambda: depth(own_channel, queue) == 2)
     assert take_all(own_channel, queue) == ["4", "5"]
 
 
@@ -612,7 +612,7 @@ def test_rabbitmq_shorter_time_to_live_leaves_alone_what_waits(
     publish(own_channel, queue, 2)
     policy('{"message-ttl": 100}')
     publish(own_channel, f"{queue}-new", 2)
-    assert until(lambda: depth(own_channel, f"{queue}-new") == 0, seconds=20)
+    assert until(lambda: depth(own_channel, f"{queue}-new") == 0)
     assert depth(own_channel, queue) == 2
 
 
@@ -637,7 +637,7 @@ def test_rabbitmq_message_lives_for_the_shorter_of_policy_and_argument(
     declare(own_channel, queue, kind, x_message_ttl=by_argument)
     publish(own_channel, queue, 1)
     assert depth(own_channel, queue) == 1
-    assert until(lambda: depth(own_channel, queue) == 0, seconds=20)
+    assert until(lambda: depth(own_channel, queue) == 0)
 
 
 @pytest.mark.parametrize(("by_policy", "by_argument"), SHORT_AND_LONG)
@@ -648,7 +648,7 @@ def test_rabbitmq_queue_expires_after_the_shorter_of_policy_and_argument(
     policy(f'{{"expires": {by_policy}}}')
     declare(own_channel, queue, kind, x_expires=by_argument)
     assert not gone(own_channel, queue)
-    assert until(lambda: gone(own_channel, queue), seconds=20)
+    assert until(lambda: gone(own_channel, queue))
 
 
 @pytest.mark.parametrize(
@@ -688,7 +688,7 @@ def test_rabbitmq_operator_policy_caps_a_policy(policy, own_channel, queue):
     policy('{"max-length": 3}')
     policy('{"max-length": 1}', "operator_policy")
     publish(own_channel, queue, 5)
-    assert until(lambda: depth(own_channel, queue) == 1, seconds=10)
+    assert until(lambda: depth(own_channel, queue) == 1)
 
 
 def test_rabbitmq_policy_about_overflow_overrules_a_quorum_queues_argument_only(
@@ -698,7 +698,7 @@ def test_rabbitmq_policy_about_overflow_overrules_a_quorum_queues_argument_only(
     for kind in ("classic", "quorum"):
         declare(own_channel, f"{queue}-{kind}", kind, **dropping)
     policy('{"overflow": "reject-publish"}')
-    assert until(lambda: publish(own_channel, f"{queue}-quorum", 5) != [], seconds=10)
+    assert until(lambda: publish(own_channel, f"{queue}-quorum", 5) != [])
     assert publish(own_channel, f"{queue}-classic", 5) == []
 
 
