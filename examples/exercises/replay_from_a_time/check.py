@@ -10,7 +10,7 @@ from kafka.structs import OffsetAndMetadata
 STARTS_WITH = (
     "orders_since also returned what is older than the moment, order 1, order 2, "
     "order 3: it began too early, and what is older would be done again. (The moment "
-    "is in seconds, and Kafka's time stamps are in milliseconds.)"
+    "is in seconds, and Kafka's timestamps are in milliseconds.)"
 )
 
 
@@ -25,13 +25,13 @@ def check(work, bootstrap, topic):
         raise Fault(
             "orders_since also returned what is older than the moment, "
             f"{', '.join(early)}: it began too early, and what is older would be done "
-            "again. (The moment is in seconds, and Kafka's time stamps are in "
+            "again. (The moment is in seconds, and Kafka's timestamps are in "
             "milliseconds.)"
         )
     if missing := [order for order in new if order not in orders]:
         raise Fault(
             f"orders_since did not return {', '.join(missing)}: the first order of the "
-            "time has the time stamp that was asked for, and the last one is at the "
+            "time has the timestamp that was asked for, and the last one is at the "
             "end of its partition."
         )
     if len(orders) != len(new):

@@ -1,7 +1,7 @@
 """Read the orders since a time once more, and leave the group where it is.
 
 `orders_since(bootstrap, topic, group, moment)` returns the orders of all partitions
-whose time stamp is `moment` or later, in seconds since 1970, up to the end of each
+whose timestamp is `moment` or later, in seconds since 1970, up to the end of each
 partition at the time of the call: as strings, in any sequence. A partition may have
 none of them. `group` works on this topic meanwhile, and its committed offsets must stay
 as they are.
