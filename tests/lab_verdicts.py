@@ -196,8 +196,6 @@ LOSES = {
         "rolling restart: RabbitMQ, unsafe",
     )
 }
-# How often the labs were repeated that were not 20 times.
-REPEATED = {"site_lost": 10}
 # Labs in each run of which orders are handled twice, once at each site.
 REPEATS = ("site_lost",)
 # The variants that are run live of a lab that takes minutes; of the others all are.

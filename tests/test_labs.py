@@ -6,7 +6,7 @@ from statistics import median_low
 
 import pytest
 from brokers import BrokerError, labs
-from lab_verdicts import MEASURING, REPEATED, RUNS, SLOWER, VERDICTS, judge
+from lab_verdicts import MEASURING, RUNS, SLOWER, VERDICTS, judge
 from labs.checker import account
 from labs.summary import spread, table, typical
 
@@ -104,7 +104,7 @@ def recorded(name, variant):
 @pytest.mark.parametrize(("name", "variant"), RUNS)
 def test_the_recorded_runs_are_enough_and_end_as_the_page_says(name, variant):
     runs = recorded(name, variant)
-    assert len(runs) >= REPEATED.get(name, 20)
+    assert len(runs) >= 20
     for each in runs:
         judge(name, variant, each)
 
