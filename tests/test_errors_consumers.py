@@ -206,7 +206,10 @@ def test_pika_cancel_rejects_what_was_not_handed_out_and_so_counts_it(
     assert until(lambda: worker.connection.sleep(0.1) or pending(worker) == 2, 10)
     worker.cancel()
     worker.basic_nack(method.delivery_tag, requeue=True)
-    assert counted(new_channel(), queue, 4) == {1: 0, 2: 1, 3: 1, 4: 0}
+    found = counted(new_channel(), queue, 4)
+    # It rejects before it cancels, so they may come and be rejected once more.
+    assert found[2] >= 1 <= found[3]
+    assert (found[1], found[4]) == (0, 0)
 
 
 def pending(channel):

@@ -30,14 +30,15 @@ def free_ports(count: int) -> list[int]:
     client takes the port of a node that is stopped and will start again.
     """
     ports = (PORTS[number % len(PORTS)] for number in _next_port)
-    free = (port for port in ports if is_free(port) and claim(port))
+    free = (port for port in ports if claim(port) and is_free(port))
     return list(itertools.islice(free, count))
 
 
 def claim(port: int) -> bool:
     """Claim `port` for this run until it ends; tell whether no other run has it.
 
-    The port of a node that is stopped looks free, and another run must not take it.
+    The port of a node that is stopped looks free, and another run must not take it, nor
+    try whether it is free, which takes it for a moment: claim a port first.
     """
     holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:

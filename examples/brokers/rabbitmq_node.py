@@ -50,7 +50,7 @@ def free_port(count: int) -> int:
     while True:
         first = random.randrange(10200, 12700)
         ports = (first + each + offset for each in range(count) for offset in offsets)
-        if all(is_free(port) and claim(port) for port in ports):
+        if all(claim(port) and is_free(port) for port in ports):
             return first
 
 
@@ -179,10 +179,11 @@ def rabbitmq(
     check_platform()
     first = port or free_port(nodes)
     ports = range(first, first + nodes)
-    for each in ports:
-        for number in (each, each + DISTRIBUTION, each + STREAM):
-            instead = f"AMQP_URL=amqp://guest:guest@localhost:{first}/"
-            check_free(number, "RabbitMQ", instead)
+    if port:
+        instead = f"AMQP_URL=amqp://guest:guest@localhost:{port}/"
+        for each in ports:
+            for number in (each, each + DISTRIBUTION, each + STREAM):
+                check_free(number, "RabbitMQ", instead)
     optional = {"rabbitmq_prometheus": metrics, "rabbitmq_management": management}
     plugins = [*PLUGINS, *plugins, *(each for each, on in optional.items() if on)]
     rabbit = install()
