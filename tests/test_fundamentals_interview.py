@@ -21,6 +21,7 @@ from pika.exceptions import (
     UnroutableError,
 )
 from pika.spec import BasicProperties
+from waiting import until
 
 
 def declare(channel, queue, **arguments):
@@ -210,6 +211,10 @@ def test_rabbitmq_gives_back_each_message_that_was_prefetched_and_not_acknowledg
     worker = spawn.Process(target=take_one_and_wait, args=arguments)
     worker.start()
     assert acknowledged.wait(30)
+    # And the other nine are with it.
+    assert until(
+        lambda: not channel.queue_declare(queue, passive=True).method.message_count
+    )
     worker.kill()
     worker.join(10)
     again = take(channel, queue)

@@ -135,6 +135,24 @@ def test_a_quorum_queue_has_a_new_leader_within_0_6_seconds_of_the_kill():
         assert each["seconds"]["longest gap, confirms"] < 0.6
 
 
+def test_the_page_says_how_long_confirms_stop_without_a_replica():
+    gaps = [
+        each["seconds"]["longest gap, confirms"]
+        for failure in ("follower paused", "controller killed")
+        for each in recorded("failure", f"{failure}: Kafka, safe")
+    ]
+    assert 2.5 < min(gaps) <= max(gaps) < 7
+    page = (BOOK / "production" / "index.md").read_text()
+    assert "stopped the confirms for three to seven seconds" in page
+
+
+def test_the_page_says_how_often_a_cut_off_publisher_repeats_over_a_hundred_orders():
+    runs = recorded("failure", "minority partition: RabbitMQ, safe")
+    many = sum(each["counts"]["duplicated"] > 100 for each in runs)
+    page = (BOOK / "production" / "index.md").read_text()
+    assert f"over a hundred orders in {many} of the {len(runs)} runs" in page
+
+
 def test_a_rolling_restart_loses_with_unsafe_settings_in_each_recorded_run():
     for broker in ("Kafka", "RabbitMQ"):
         runs = recorded("failure", f"rolling restart: {broker}, unsafe")
